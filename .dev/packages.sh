@@ -32,8 +32,12 @@ policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
     trap "rm -f $policy" EXIT
     trap "exit 130" INT TERM HUP
-    printf "#!/bin/sh\n# Temporary: Strata installs packages and no service may start. Without effect once process %s has ended.\n" "$$" > "$policy"
-    printf "if kill -0 %s 2>/dev/null; then exit 101; fi\nexit 0\n" "$$" >> "$policy"
+    {
+        echo "#!/bin/sh"
+        echo "# Temporary: Strata installs packages, and no service may start. Without effect once process $$ has ended."
+        echo "if kill -0 $$ 2>/dev/null; then exit 101; fi"
+        echo "exit 0"
+    } > "$policy"
     chmod 755 "$policy"
 fi
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1

@@ -112,10 +112,12 @@ run_ctest() { # PRESET CTEST-ARGUMENTS..
         return
     fi
     total=$(junit_attribute tests) bad=$(junit_attribute failures)
-    skipped=$(($(junit_attribute skipped) + $(junit_attribute disabled)))
+    skipped=$(($(junit_attribute skipped) + $(junit_attribute disabled))) # named below
     passed=$((passed + total - bad - skipped)) failed=$((failed + bad))
     [ "$total" -gt 0 ] || count_not_run "no test matched: ctest $*"
-    while read -r name; do count_not_run "$name was skipped"; done < <(sed -n 's/^[ \t]*[0-9]* - \(.*\) (\(Skipped\|Disabled\))$/\1/p' "$log")
+    not_run=$((not_run + skipped))
+    while read -r name; do reasons+=("$stage: $name was skipped"); done \
+        < <(sed -n 's/^[ \t]*[0-9]* - \(.*\) (\(Skipped\|Disabled\))$/\1/p' "$log")
     if [ "$bad" -gt 0 ]; then
         grep -E '^(\[  FAILED|.*: Failure|.*ERROR: .*Sanitizer|.*runtime error:)' "$log" | sort | uniq -c | head -n 40 || true
         sed -n '/^The following tests FAILED/,$p' "$log" | head -n 40
