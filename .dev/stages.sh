@@ -79,10 +79,12 @@ lacks_ability() { # NAME
 
 # Compiling counts no tests, but a failure to compile is a failure.
 stage_build() {
-    local preset
+    local preset targets
     for preset in $presets; do
+        targets=(all)
         # In a subshell, so that the table is printed however the build ends.
-        if ! (configure "$preset" && build "$preset" $(build_targets "$preset")) >> "$log" 2>&1; then
+        if [ "$preset" = release ]; then targets=(stratad); fi
+        if ! (build "$preset" "${targets[@]}") >> "$log" 2>&1; then
             failed=$((failed + 1))
             build_ok=
             grep -E -A 8 'error:|FAILED:|undefined symbol' "$log" | tail -n 40 || tail -n 20 "$log"
@@ -91,13 +93,6 @@ stage_build() {
 }
 
 stage_after_broken_build() { count_not_run "the build failed"; }
-
-build_targets() { # PRESET
-    case $1 in
-        release) echo stratad $(knows_target release interop_programs && echo interop_programs) ;;
-        *) echo all ;;
-    esac
-}
 
 # The counts come from ctest's JUnit file: its text counts skipped tests as passed.
 run_ctest() { # PRESET CTEST-ARGUMENTS..
@@ -180,7 +175,7 @@ fuzz_for() { # TARGET|all SECONDS
     names=$(fuzz_targets)
     [ -n "$names" ] || die "tests/fuzz has no target yet"
     if [ "$1" != all ]; then
-        grep -qx "$1" <<< "$names" || die "no fuzz target '$1'; there are: $(echo $names)"
+        grep -qx "$1" <<< "$names" || die "no fuzz target '$1'; there are: ${names//$'\n'/ }"
         names=$1
     fi
     for name in $names; do
