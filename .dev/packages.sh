@@ -88,6 +88,7 @@ unpack_package() { # PACKAGE..
             return 1
         fi
         dpkg -x "$deb/$package"_*.deb build/peers
+        chmod -R u-s,g-s build/peers # the guests are root; nobody on this machine becomes it
         touch "build/peers/.$package"
     done
     rm -rf "$deb"
