@@ -34,7 +34,7 @@ BANNED = [
      "include the exact header", ()),
     (r"\bstd::format\b|\bstd::print(?:ln)?\b|#\s*include\s*<(?:format|print|generator)>", "use fmt: libstdc++ 12 has it not", ()),
     (r"(?<![\w>])assert\(", "use STRATA_ASSERT, which is always on", ("tests/",)),
-    (r"#\s*define\s+(?!STRATA_|CO_TRY)(\w+)", "macros are called STRATA_X", ("tests/",)),
+    (r"#\s*define\s+(?!STRATA_|(?:CO_)?(?:TRY|CHECK_OK)\b)(\w+)", "macros are called STRATA_X", ("tests/",)),
 ]
 
 
