@@ -36,7 +36,7 @@ count_last_line() { # LOG EXIT-STATUS
     if [[ "$(tail -n 1 "$1")" =~ ([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ not\ run$ ]]; then
         counts=("${BASH_REMATCH[@]:1}")
         passed=$((passed + counts[0])) failed=$((failed + counts[1])) not_run=$((not_run + counts[2]))
-        mapfile -t -O ${#reasons[@]} reasons < <(grep -E '^ *NOT RUN' "$1" | sed "s/^ */$stage: /")
+        mapfile -t -O ${#reasons[@]} reasons < <(grep -E '^ *NOT RUN' "$1" | sed "s/^ *NOT RUN:* */$stage: /")
         if [ "$2" -ne 0 ] && [ "${counts[1]}" -eq 0 ]; then failed=$((failed + 1)); fi
     else
         failed=$((failed + 1))
@@ -134,7 +134,7 @@ stage_tsan() {
 stage_style() {
     local status=0
     python3 tests/style/run.py > "$log" 2>&1 || status=$?
-    [ "$status" -eq 0 ] || tail -n 60 "$log"
+    [ "$status" -eq 0 ] || grep -v '^ok ' "$log" | head -n 60
     count_last_line "$log" "$status"
 }
 
@@ -294,7 +294,7 @@ cmd_test() {
 summary() {
     say ''
     printf '%s\n' "${table[@]}"
-    if [ ${#reasons[@]} -gt 0 ]; then printf 'NOT RUN %s\n' "${reasons[@]#NOT RUN }"; fi
+    if [ ${#reasons[@]} -gt 0 ]; then printf 'NOT RUN %s\n' "${reasons[@]}"; fi
     local bad=$total_failed
     # With --require everything that the named abilities allow must have run.
     if [ -n "$require" ] && [ "$total_not_run" -gt 0 ]; then

@@ -22,7 +22,7 @@ def _built(tree):
             elif word.endswith((".cpp", ".h", ".c")) or "*" in word:
                 yield posixpath.normpath(posixpath.join(folder, word)), path
             elif re.search(r"\$\{\w+\}", word) is None and re.fullmatch(r"[\w/]+", word):
-                yield posixpath.normpath(posixpath.join(folder, word + ".cpp")), path  # lists of names without .cpp
+                yield posixpath.normpath(posixpath.join(folder, word + ".cpp")), path  # a list of names without .cpp, perhaps
 
 
 def check_sources(tree):
@@ -53,10 +53,11 @@ def check_headers(tree):
 
 def check_named(tree):
     known = set(tree.paths)
-    for pattern, where in _built(tree):
-        if pattern.endswith(".cpp") and re.search(r"[^\s()\"]*" + re.escape(posixpath.basename(pattern)), tree.text(where)):
-            if "*" not in pattern and "$" not in pattern and pattern not in known:
-                yield Finding(where, 0, f"names {pattern}, which does not exist")
+    for pattern, where in sorted(set(_built(tree))):
+        written = posixpath.relpath(pattern, posixpath.dirname(where) or ".")
+        spelled = re.search(r"(?<![\w/.])" + re.escape(written), tree.text(where))  # else a target's name with .cpp added above
+        if pattern.endswith(".cpp") and spelled and not set("*$") & set(pattern) and pattern not in known:
+            yield Finding(where, 0, f"names {pattern}, which does not exist")
 
 
 CHECKS = [
@@ -75,5 +76,6 @@ CHECKS = [
     ("CMake names only files that exist", check_named, [
         ({"nfs/CMakeLists.txt": "add_library(strata_nfs gone.cpp)\n"}, "nfs/CMakeLists.txt"),
         ({"nfs/CMakeLists.txt": "add_library(strata_nfs here.cpp)\n", "nfs/here.cpp": ""}, None),
+        ({"CMakeLists.txt": "add_executable(a_test nfs/a_test.cpp)\ntarget_link_libraries(a_test b)\n", "nfs/a_test.cpp": ""}, None),
     ]),
 ]
