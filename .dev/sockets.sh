@@ -55,6 +55,18 @@ addresses_meet() { # ADDR HEX
     [ "$2" = "$(printf '%02X%02X%02X%02X' "$d" "$c" "$b" "$a")" ]
 }
 
+describe_listener() { # "listener PROTO HEX-ADDRESS HEX-PORT"
+    local inode pid who=''
+    inode=$(inode_of "$1")
+    if pid=$(holder_of "$inode"); then who=", $(describe_process "$pid")"; fi
+    set -- $1
+    echo "a socket that listens on $2 port $((16#$4))$who"
+}
+
+inode_of() { # "listener PROTO HEX-ADDRESS HEX-PORT"
+    listening_sockets | sed -n "s/^${1#listener } //p" | head -n 1
+}
+
 # What a test run may not change: listeners and the services enabled for the next boot, one per line.
 machine_state() {
     listening_sockets | sed 's/ [0-9]*$//; s/^/listener /' | sort -u
@@ -65,7 +77,7 @@ machine_state() {
 # other people start servers too. Our own processes carry STRATA_TEST_RUN in their environment.
 belongs_to_others() { # "listener PROTO HEX-ADDRESS HEX-PORT"
     local inode pid parent
-    inode=$(listening_sockets | sed -n "s/^${1#listener } //p" | head -n 1)
+    inode=$(inode_of "$1")
     [ -n "$inode" ] || return 0 # it has gone in the meantime
     pid=$(holder_of "$inode") || return 1
     if tr '\0' '\n' < "/proc/$pid/environ" 2> /dev/null | grep -q "^STRATA_TEST_RUN=$STRATA_TEST_RUN\$"; then return 1; fi

@@ -210,7 +210,10 @@ stage_interop() {
 stage_machine() {
     local change
     while read -r change; do
-        case $change in listener*) if belongs_to_others "$change"; then continue; fi ;; esac
+        if [[ "$change" == listener* ]]; then
+            if belongs_to_others "$change"; then continue; fi
+            change=$(describe_listener "$change")
+        fi
         failed=$((failed + 1))
         say "  this run left behind: $change"
     done < <(comm -13 "$state_before" <(machine_state | sort))

@@ -12,6 +12,7 @@ import os
 import sys
 
 import banned
+import documents
 import formatting
 import layers
 import names
@@ -20,7 +21,7 @@ import sizes
 import unused_files
 from source_tree import Tree
 
-MODULES = [layers, sizes, banned, names, unused_files, portable, formatting]
+MODULES = [layers, sizes, banned, names, unused_files, documents, portable, formatting]
 MOST_SHOWN = 40  # findings of one check
 
 
