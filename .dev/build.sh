@@ -2,7 +2,15 @@
 # Configuring and building with CMake's presets; sourced by ./dev.
 # shellcheck shell=bash
 
-jobs=${STRATA_JOBS:-$(nproc)}
+# One compiler for each core, as long as each has 1.2 GiB: what the heaviest files take under the sanitizers.
+default_jobs() {
+    local cores memory_mib room
+    cores=$(nproc)
+    memory_mib=$(($(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024))
+    room=$((memory_mib / 1200))
+    if [ "$room" -lt 1 ]; then echo 1; elif [ "$room" -lt "$cores" ]; then echo "$room"; else echo "$cores"; fi
+}
+jobs=${STRATA_JOBS:-$(default_jobs)}
 
 # A machine that only runs Strata has no GoogleTest: its build tree leaves the tests out until they are installed.
 with_tests() { if [ -e /usr/include/gtest/gtest.h ]; then echo ON; else echo OFF; fi; }

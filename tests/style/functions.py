@@ -5,7 +5,7 @@ import ast
 import re
 from dataclasses import dataclass
 
-from source_tree import line_of
+from source_tree import CPP, line_of
 
 CONTAINER = re.compile(r"\b(namespace|class|struct|union|enum|extern|concept)\b")
 # What may stand between a parameter list and its body.
@@ -22,7 +22,7 @@ class Function:
 
 
 def functions(path, text, code):
-    if path.endswith((".cpp", ".h")):
+    if path.endswith(CPP):
         return list(_cpp_functions(code))
     if path.endswith(".py"):
         return _python_functions(text)

@@ -59,7 +59,7 @@ def check_found(tree):
             if target is None:
                 yield Finding(path, line, f'"{written}" is no file of this project, from the root or beside this one; '
                                           "other libraries' headers stand in <>")
-            elif target != written:
+            elif target != written and not path.startswith("tests/interop/"):  # compiled alone, inside a guest
                 yield Finding(path, line, f'write the path from the root: "{target}"')
 
 

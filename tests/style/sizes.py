@@ -2,7 +2,7 @@
 # Sizes: files below 500 lines, functions below 70, lines up to 140 columns; exceptions.txt caps what is larger.
 
 from functions import functions
-from source_tree import Finding, is_script
+from source_tree import CPP, Finding, is_script
 
 FILE_LINES, FUNCTION_LINES, COLUMNS = 500, 70, 140
 EXCEPTIONS = "tests/style/exceptions.txt"
@@ -10,7 +10,7 @@ MOST_EXCEPTIONS = 10
 
 
 def sized(tree):
-    return [path for path in tree.with_text() if path.endswith((".cpp", ".h", ".ts", ".svelte")) or is_script(path)]
+    return [path for path in tree.with_text() if path.endswith(CPP + (".ts", ".svelte")) or is_script(path)]
 
 
 def measured(tree):
@@ -76,7 +76,7 @@ def check_whitespace(tree):
         for number, line in enumerate(text.split("\n"), 1):
             if line != line.rstrip():
                 yield Finding(path, number, "ends in white space")
-            if "\t" in line and path.endswith((".cpp", ".h", ".py")):
+            if "\t" in line and path.endswith(CPP + (".py",)):
                 yield Finding(path, number, "has a tab; indent with four spaces")
         if text and not text.endswith("\n"):
             yield Finding(path, text.count("\n") + 1, "the last line has no end")

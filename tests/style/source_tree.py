@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 
 SKIPPED_FOLDERS = {".git", "build", "node_modules", "__pycache__", ".cache", "corpus"}
-CPP = (".cpp", ".h")
+CPP = (".cpp", ".h", ".c")
 TEXT = CPP + (".py", ".sh", ".cmake", ".toml", ".json", ".yaml", ".yml", ".md", ".txt", ".ts", ".svelte", ".css", ".service")
 EXTENSIONLESS = {"dev", "CMakeLists.txt", ".ci/run", ".clang-format", ".clang-tidy"}
 
