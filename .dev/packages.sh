@@ -7,7 +7,8 @@ run_packages=(clang-19 lld-19 ninja-build cmake ccache libboost1.81-dev libboost
 test_packages=(libgtest-dev libgmock-dev libclang-rt-19-dev llvm-19 clang-format-19 user-mode-linux kmod attr busybox iproute2
     libnfs-utils nfs4-acl-tools sqlite3 git g++ python3 libtirpc3)
 lint_packages=(clang-format-19 clang-tidy-19)
-bench_packages=()
+# Libraries of the bench peers: no service in them.
+bench_packages=(libntirpc4.3 libnfsidmap1 liburcu8 libdbus-1-3 libwbclient0 libacl1 libcap2 libgssapi-krb5-2)
 
 # Packages that bring a service are never installed, because dpkg would enable it for the next boot whatever a policy says
 # about starting it now. Their programs are unpacked below build/peers and run from there:

@@ -246,7 +246,8 @@ parse_test_options() {
             --require=*) require=${1#--require=} ;;
             --only=*) only=${1#--only=} ;;
             --only)
-                only=${2:?--only needs a stage}
+                [ $# -gt 1 ] || die "--only needs the name of a stage"
+                only=$2
                 shift
                 ;;
             *) die "test does not know '$1' (see ./dev help)" ;;
