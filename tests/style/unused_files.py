@@ -20,6 +20,7 @@ def _built(tree):
             if word.startswith(("${CMAKE_SOURCE_DIR}/", "${PROJECT_SOURCE_DIR}/", "${strata_SOURCE_DIR}/")):
                 yield word.split("/", 1)[1], path
             elif word.endswith((".cpp", ".h", ".c")) or "*" in word:
+                word = re.sub(r"\$\{\w+\}", "*", word) if "*" in word else word  # a function's argument: any folder
                 yield posixpath.normpath(posixpath.join(folder, word)), path
             elif re.search(r"\$\{\w+\}", word) is None and re.fullmatch(r"[\w/]+", word):
                 yield posixpath.normpath(posixpath.join(folder, word + ".cpp")), path  # a list of names without .cpp, perhaps
@@ -66,6 +67,8 @@ CHECKS = [
         ({"nfs/CMakeLists.txt": "add_library(strata_nfs # old.cpp\n)\n", "nfs/old.cpp": ""}, "nfs/old.cpp"),
         ({"nfs/CMakeLists.txt": "add_library(strata_nfs ops/read.cpp)\n", "nfs/ops/read.cpp": ""}, None),
         ({"tests/CMakeLists.txt": "file(GLOB tests CONFIGURE_DEPENDS nfs/*_test.cpp)\n", "tests/nfs/a_test.cpp": ""}, None),
+        ({"tests/CMakeLists.txt": "file(GLOB_RECURSE S ${FOLDER}/*_test.cpp)\n", "tests/b.cpp": ""}, "tests/b.cpp"),
+        ({"tests/CMakeLists.txt": "file(GLOB_RECURSE S ${FOLDER}/*_test.cpp)\n", "tests/nfs/a_test.cpp": ""}, None),
         ({"tests/CMakeLists.txt": "foreach(t nfs/read)\nendforeach()\n", "tests/nfs/read_test.cpp": ""}, None),
     ]),
     ("every header is included", check_headers, [
