@@ -18,9 +18,9 @@ struct OpenFolder {
 };
 
 // Blocks. Errors: io, access.
-Result<OpenFolder> look_at(const std::string& folder, bool create) {
+Result<OpenFolder> look_at(const OpenDisk& open_disk, const std::string& folder, bool create) {
     OpenFolder out;
-    TRY(disk, open_system_disk(folder, create));
+    TRY(disk, open_disk(folder, create));
     out.disk = std::move(disk);
     out.identity = cluster::read_identity(*out.disk);
     TRY(names, out.disk->list(""));
@@ -47,11 +47,12 @@ Task<OpenedStore> open_one(const Runtime& runtime, std::string folder, const clu
 }
 
 // A store that this node had before.
-Task<OpenedStore> open_known(const Runtime& runtime, Pool& blocking, const NodeFile::Store& known, SegmentStoreConfig config) {
+Task<OpenedStore> open_known(const Runtime& runtime, const OpenDisk& open_disk, Pool& blocking, const NodeFile::Store& known,
+                             SegmentStoreConfig config) {
     OpenedStore missing;
     missing.folder = known.folder;
     missing.identity = known.identity;
-    auto looked = co_await blocking.run([&] { return look_at(known.folder, false); });
+    auto looked = co_await blocking.run([&] { return look_at(open_disk, known.folder, false); });
     if (!looked) {
         missing.why = Error(Errc::store_missing, fmt::format("{}: {}", known.folder, looked.error().detail));
         co_return missing;
@@ -74,9 +75,9 @@ Task<OpenedStore> open_known(const Runtime& runtime, Pool& blocking, const NodeF
 
 }  // namespace
 
-Task<Result<OpenedStore>> make_store(const Context&, const Runtime& runtime, Pool& blocking, const cluster::Uuid& cluster_uuid,
-                                     const std::string& folder, SegmentStoreConfig config) {
-    auto looked = co_await blocking.run([&] { return look_at(folder, true); });
+Task<Result<OpenedStore>> make_store(const Context&, const Runtime& runtime, const OpenDisk& open_disk, Pool& blocking,
+                                     const cluster::Uuid& cluster_uuid, const std::string& folder, SegmentStoreConfig config) {
+    auto looked = co_await blocking.run([&] { return look_at(open_disk, folder, true); });
     if (!looked) co_return fail(Errc::config, fmt::format("store {}: {}", folder, looked.error().detail));
     cluster::StoreIdentity identity;
     const bool fresh = !looked->identity;
@@ -98,15 +99,15 @@ Task<Result<OpenedStore>> make_store(const Context&, const Runtime& runtime, Poo
     co_return opened;
 }
 
-Task<Result<std::vector<OpenedStore>>> open_stores(const Context& ctx, const Runtime& runtime, Pool& blocking, NodeFile& node,
-                                                   std::vector<std::string> folders, SegmentStoreConfig config) {
+Task<Result<std::vector<OpenedStore>>> open_stores(const Context& ctx, const Runtime& runtime, const OpenDisk& open_disk, Pool& blocking,
+                                                   NodeFile& node, std::vector<std::string> folders, SegmentStoreConfig config) {
     std::vector<OpenedStore> opened;
     for (const auto& known : node.stores) {
-        opened.push_back(co_await open_known(runtime, blocking, known, config));
+        opened.push_back(co_await open_known(runtime, open_disk, blocking, known, config));
         std::erase(folders, known.folder);
     }
     for (const auto& folder : folders) {
-        CO_TRY(made, co_await make_store(ctx, runtime, blocking, node.cluster, folder, config));
+        CO_TRY(made, co_await make_store(ctx, runtime, open_disk, blocking, node.cluster, folder, config));
         const bool twice = std::ranges::any_of(opened, [&](const OpenedStore& o) { return o.identity == made.identity && o.store; });
         if (twice) co_return fail(Errc::config, fmt::format("store {}: the same store is given under two folders", folder));
         // A known store that moved to another folder replaces its old entry.

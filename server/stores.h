@@ -2,6 +2,7 @@
 // Opening this node's chunk stores: which folders, which of them are new, which are missing.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,9 @@
 #include "server/node_file.h"
 
 namespace strata {
+
+// The way to a folder: open_system_disk, or the simulator's.
+using OpenDisk = std::function<Result<std::unique_ptr<Disk>>(const std::string& folder, bool create)>;
 
 struct OpenedStore {
     std::string folder;
@@ -28,11 +32,11 @@ struct OpenedStore {
 // saves it). A folder that `node` knows and that has no identity is a missing store, perhaps not mounted, and never made anew; an unknown
 // folder is made a store if it is empty or absent, and taken over if it is a store of this cluster.
 // Errors: config (another cluster's store, or a folder that is neither empty nor a store), naming the folder.
-Task<Result<std::vector<OpenedStore>>> open_stores(const Context& ctx, const Runtime& runtime, Pool& blocking, NodeFile& node,
-                                                   std::vector<std::string> folders, cluster::SegmentStoreConfig config);
+Task<Result<std::vector<OpenedStore>>> open_stores(const Context& ctx, const Runtime& runtime, const OpenDisk& open_disk, Pool& blocking,
+                                                   NodeFile& node, std::vector<std::string> folders, cluster::SegmentStoreConfig config);
 
 // Makes `folder` a new store of the cluster and opens it. Errors: exists, config, io.
-Task<Result<OpenedStore>> make_store(const Context& ctx, const Runtime& runtime, Pool& blocking, const cluster::Uuid& cluster,
-                                     const std::string& folder, cluster::SegmentStoreConfig config);
+Task<Result<OpenedStore>> make_store(const Context& ctx, const Runtime& runtime, const OpenDisk& open_disk, Pool& blocking,
+                                     const cluster::Uuid& cluster, const std::string& folder, cluster::SegmentStoreConfig config);
 
 }  // namespace strata
