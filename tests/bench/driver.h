@@ -29,7 +29,8 @@ struct Outcome {
         commit,     // a COMMIT, timed apart
     };
     Progress progress = Progress::operation;
-    std::uint64_t bytes = 0;  // of payload
+    std::uint64_t bytes = 0;    // of payload
+    std::uint64_t entries = 0;  // of a directory
 };
 
 // One connection's part of a row. Used by one thread.

@@ -31,6 +31,7 @@ constexpr std::uint64_t delays_max = 10'000'000;
 void Tally::merge(const Tally& other) {
     operations += other.operations;
     bytes += other.bytes;
+    entries += other.entries;
     delays += other.delays;
     latency.merge(other.latency);
     commit_latency.merge(other.commit_latency);
@@ -203,6 +204,7 @@ void Lane::finish_slot(std::uint32_t slot, const Outcome& outcome, std::uint64_t
             tally.commit_latency.add(now - state.started);
         }
         tally.bytes += outcome.bytes;
+        tally.entries += outcome.entries;
         state.started = now;
     }
     if (whole && stopping) return;

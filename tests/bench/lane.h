@@ -17,6 +17,7 @@ namespace strata::bench {
 struct Tally {
     std::uint64_t operations = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t entries = 0;  // of READDIR
     std::uint64_t delays = 0;  // NFS4ERR_DELAY, answered by asking again a millisecond later
     Histogram latency;
     Histogram commit_latency;

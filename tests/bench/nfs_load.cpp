@@ -26,6 +26,7 @@ void print_result(const Options& options, const RowResult& result) {
                     per(static_cast<double>(result.server_cpu_us), tally.operations),
                     static_cast<unsigned long long>(result.server_resident_bytes));
     }
+    if (tally.entries != 0) std::printf("\"entries_per_s\": %.0f, ", static_cast<double>(tally.entries) / result.seconds);
     if (tally.commit_latency.total() != 0) {
         std::printf("\"commits\": %llu, \"commit_p50_us\": %.1f, \"commit_p99_us\": %.1f, ",
                     static_cast<unsigned long long>(tally.commit_latency.total()), us(tally.commit_latency.quantile(0.5)),

@@ -27,6 +27,7 @@ NFSv4.1 load with verified replies; one line of JSON a row. Rows:
   --connections N     connections (4), each with its own session
   --depth N           requests in flight on each connection (16)
   --threads N         threads that drive them (1)
+  --spin-us N         look for replies N microseconds before sleeping (20)
   --seconds S         measured seconds of each row (5), after --warm-up S (0.5)
   --operations N      end a row after N operations
   --one-session       bind all connections to one session
@@ -82,7 +83,8 @@ bool parse_count(Options& options, std::string_view flag, std::string_view text)
         {"--connections", &options.connections, 1, 1024},
         {"--depth", &options.depth, 1, 256},
         {"--threads", &options.threads, 1, 64},
-        {"--files", &options.files, 1, 100000},
+        {"--spin-us", &options.spin_us, 0, 1000000},
+        {"--files", &options.files, 1, 1000000},
         {"--entries", &options.entries, 1, 1000000},
         {"--file-mib", &options.file_mib, 1, 16384},
         {"--commit-every", &options.commit_every, 1, 1000000},

@@ -61,8 +61,9 @@ public:
         const bool eof = results.u32() == 1;
         require(results.ok(), "READDIR: the result is cut short");
         require(eof || walk.entries > seen, "READDIR: an empty page before the end");
+        const std::uint64_t entries = walk.entries - seen;
         if (eof) finish_walk(walk);
-        return {.bytes = before};
+        return {.bytes = before, .entries = entries};
     }
 
 private:
