@@ -215,11 +215,13 @@ Prefix Prefix::sequenced(const Credential& credential, const SessionId& session,
 void read_rpc_reply(XdrReader& in) {
     const std::uint32_t direction = in.u32();
     const std::uint32_t reply_stat = in.u32();
-    if (direction != 1 || reply_stat != 0) [[unlikely]] fail("the call was denied or the record is not a reply");
+    if (direction != 1 || reply_stat != 0) [[unlikely]]
+        fail("the call was denied or the record is not a reply");
     in.u32();     // flavour of the verifier
     in.opaque();  // verifier
     const std::uint32_t accept_stat = in.u32();
-    if (!in.ok() || accept_stat != 0) [[unlikely]] fail("the call was not accepted: accept_stat " + std::to_string(accept_stat));
+    if (!in.ok() || accept_stat != 0) [[unlikely]]
+        fail("the call was not accepted: accept_stat " + std::to_string(accept_stat));
 }
 
 ReplyHead read_compound_head(XdrReader& in) {
@@ -236,7 +238,8 @@ bool read_sequence(XdrReader& in, const SessionId& session, std::uint32_t slot, 
     const std::uint32_t status = in.u32();
     require(in.ok() && op == static_cast<std::uint32_t>(Op::sequence), "the first result is not SEQUENCE's");
     if (status == nfs4err_delay) return false;
-    if (status != nfs4_ok) [[unlikely]] fail("SEQUENCE: " + status_text(status));
+    if (status != nfs4_ok) [[unlikely]]
+        fail("SEQUENCE: " + status_text(status));
     const View id = in.fixed(session.size());
     const std::uint32_t got_sequence = in.u32();
     const std::uint32_t got_slot = in.u32();
@@ -254,7 +257,8 @@ void expect_op(XdrReader& in, Op op) {
     const std::uint32_t got = in.u32();
     const std::uint32_t status = in.u32();
     require(in.ok(), "a reply is cut short");
-    if (status != nfs4_ok) [[unlikely]] fail(op_text(got) + ": " + status_text(status));
+    if (status != nfs4_ok) [[unlikely]]
+        fail(op_text(got) + ": " + status_text(status));
     if (got != static_cast<std::uint32_t>(op)) [[unlikely]] {
         fail("the result of " + op_text(got) + " came where that of " + op_text(static_cast<std::uint32_t>(op)) + " belongs");
     }

@@ -201,9 +201,7 @@ public:
             [&](std::size_t i) {
                 return Ops().putfh(file_.open.handle).read(file_.open.stateid, std::uint64_t{sample[i]} * shape_.unit, shape_.unit);
             },
-            [&](std::size_t i, XdrReader& results) {
-                check_unit(read_unit(results, shape_.unit), sample[i] | written_flag, pattern_);
-            });
+            [&](std::size_t i, XdrReader& results) { check_unit(read_unit(results, shape_.unit), sample[i] | written_flag, pattern_); });
     }
 
 private:

@@ -10,8 +10,7 @@ namespace strata::bench {
 
 namespace {
 
-constexpr std::string_view names[] = {"null",   "getattr", "lookup", "read4k", "write4k",
-                                      "read1m", "write1m", "create", "mkdir",  "readdir"};
+constexpr std::string_view names[] = {"null", "getattr", "lookup", "read4k", "write4k", "read1m", "write1m", "create", "mkdir", "readdir"};
 constexpr std::uint64_t mib = 1U << 20;
 
 DataShape shape_of(const Options& options, std::uint32_t unit, std::uint32_t file_mib, std::uint32_t commit_every) {

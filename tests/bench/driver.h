@@ -100,9 +100,7 @@ public:
         return state_;
     }
 
-    std::uint32_t below(std::uint32_t bound) {
-        return static_cast<std::uint32_t>(((number() >> 32) * bound) >> 32);
-    }
+    std::uint32_t below(std::uint32_t bound) { return static_cast<std::uint32_t>(((number() >> 32) * bound) >> 32); }
 
 private:
     std::uint64_t state_;

@@ -2,10 +2,6 @@
 // Threads and phases of a row.
 #include "tests/bench/engine.h"
 
-#include <sched.h>
-#include <sys/epoll.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -17,6 +13,10 @@
 #include <mutex>
 #include <thread>
 #include <utility>
+
+#include <sched.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "tests/bench/driver.h"
 #include "tests/bench/failure.h"
@@ -78,7 +78,7 @@ public:
 private:
     struct Entry {
         std::unique_ptr<Lane> lane;
-        bool blocked;   // waits for room to send
+        bool blocked;  // waits for room to send
         bool finished;
     };
 

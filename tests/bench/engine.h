@@ -12,7 +12,7 @@ namespace strata::bench {
 struct RowResult {
     std::string row;
     Tally tally;
-    double seconds = 0;             // measured, the last COMMIT included
+    double seconds = 0;  // measured, the last COMMIT included
     std::uint64_t client_cpu_us = 0;
     std::uint64_t server_cpu_us = 0;  // 0 without a pid
     std::uint64_t server_resident_bytes = 0;

@@ -15,7 +15,8 @@ public:
 [[noreturn]] inline void fail(const std::string& what) { throw Failure(what); }
 
 inline void require(bool holds, const char* what) {
-    if (!holds) [[unlikely]] fail(what);
+    if (!holds) [[unlikely]]
+        fail(what);
 }
 
 }  // namespace strata::bench

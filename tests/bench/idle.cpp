@@ -2,8 +2,6 @@
 // Idle connections, in two counts, so that what the server allocates once drops out.
 #include "tests/bench/idle.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -12,6 +10,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <sys/resource.h>
 
 #include "tests/bench/failure.h"
 #include "tests/bench/process.h"
@@ -91,12 +91,13 @@ void run_idle(const Options& options) {
     const auto per_connection = [](std::uint64_t after, std::uint64_t before, std::size_t count) {
         return count == 0 ? 0.0 : (static_cast<double>(after) - static_cast<double>(before)) / static_cast<double>(count);
     };
-    std::printf("{\"row\": \"idle\", \"sessions\": %s, \"asked\": %u, \"connected\": %zu, \"ended_by\": \"%s\", "
-                "\"resident_none\": %llu, \"resident_half\": %llu, \"resident_all\": %llu, "
-                "\"bytes_per_connection\": %.0f, \"bytes_per_connection_upper_half\": %.0f}\n",
-                options.sessions ? "true" : "false", options.count, all_count, ended_by.c_str(), static_cast<unsigned long long>(none),
-                static_cast<unsigned long long>(half), static_cast<unsigned long long>(all), per_connection(all, none, all_count),
-                per_connection(all, half, all_count - half_count));
+    std::printf(
+        "{\"row\": \"idle\", \"sessions\": %s, \"asked\": %u, \"connected\": %zu, \"ended_by\": \"%s\", "
+        "\"resident_none\": %llu, \"resident_half\": %llu, \"resident_all\": %llu, "
+        "\"bytes_per_connection\": %.0f, \"bytes_per_connection_upper_half\": %.0f}\n",
+        options.sessions ? "true" : "false", options.count, all_count, ended_by.c_str(), static_cast<unsigned long long>(none),
+        static_cast<unsigned long long>(half), static_cast<unsigned long long>(all), per_connection(all, none, all_count),
+        per_connection(all, half, all_count - half_count));
     for (const Idle& idle : open) {
         if (idle.session) idle.session->destroy();
     }

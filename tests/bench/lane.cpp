@@ -2,14 +2,14 @@
 // The hot path of the load generator.
 #include "tests/bench/lane.h"
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
 #include <utility>
+
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "tests/bench/failure.h"
 

@@ -18,7 +18,7 @@ struct Tally {
     std::uint64_t operations = 0;
     std::uint64_t bytes = 0;
     std::uint64_t entries = 0;  // of READDIR
-    std::uint64_t delays = 0;  // NFS4ERR_DELAY, answered by asking again a millisecond later
+    std::uint64_t delays = 0;   // NFS4ERR_DELAY, answered by asking again a millisecond later
     Histogram latency;
     Histogram commit_latency;
 

@@ -205,8 +205,7 @@ private:
 // CREATE(directory) GETFH GETATTR.
 class MkdirDriver : public Driver {
 public:
-    MkdirDriver(Session& session, Bytes directory)
-        : directory_(std::move(directory)), names_(session.slots()), ops_(session.slots()) {}
+    MkdirDriver(Session& session, Bytes directory) : directory_(std::move(directory)), names_(session.slots()), ops_(session.slots()) {}
 
     Work next(std::uint32_t slot) override {
         Ops& ops = ops_[slot];

@@ -16,11 +16,12 @@ double per(double value, std::uint64_t count) { return count == 0 ? 0.0 : value 
 void print_result(const Options& options, const RowResult& result) {
     const Tally& tally = result.tally;
     const auto us = [](std::uint64_t ns) { return static_cast<double>(ns) / 1e3; };
-    std::printf("{\"row\": \"%s\", \"operations\": %llu, \"seconds\": %.3f, \"ops_per_s\": %.0f, \"bytes_per_s\": %.0f, "
-                "\"p50_us\": %.1f, \"p99_us\": %.1f, ",
-                result.row.c_str(), static_cast<unsigned long long>(tally.operations), result.seconds,
-                static_cast<double>(tally.operations) / result.seconds, static_cast<double>(tally.bytes) / result.seconds,
-                us(tally.latency.quantile(0.5)), us(tally.latency.quantile(0.99)));
+    std::printf(
+        "{\"row\": \"%s\", \"operations\": %llu, \"seconds\": %.3f, \"ops_per_s\": %.0f, \"bytes_per_s\": %.0f, "
+        "\"p50_us\": %.1f, \"p99_us\": %.1f, ",
+        result.row.c_str(), static_cast<unsigned long long>(tally.operations), result.seconds,
+        static_cast<double>(tally.operations) / result.seconds, static_cast<double>(tally.bytes) / result.seconds,
+        us(tally.latency.quantile(0.5)), us(tally.latency.quantile(0.99)));
     if (options.server_pid != 0) {
         std::printf("\"server_cpu_us_per_op\": %.2f, \"server_resident_bytes\": %llu, ",
                     per(static_cast<double>(result.server_cpu_us), tally.operations),

@@ -2,13 +2,13 @@
 // The command line, with bounds on everything that could be too much.
 #include "tests/bench/options.h"
 
-#include <unistd.h>
-
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
 #include <string_view>
+
+#include <unistd.h>
 
 #include "tests/bench/driver.h"
 #include "tests/bench/failure.h"

@@ -19,7 +19,7 @@ struct Options {
     std::uint32_t connections = 4;
     std::uint32_t depth = 16;  // requests in flight on each connection
     std::uint32_t threads = 1;
-    std::uint32_t spin_us = 20;       // look for replies so long before sleeping
+    std::uint32_t spin_us = 20;  // look for replies so long before sleeping
     double seconds = 5;
     double warm_up_seconds = 0.5;
     std::uint64_t operations_max = 0;  // of a row; 0: the row's own bound

@@ -2,13 +2,13 @@
 // Reading /proc/PID/stat and statm (proc(5)).
 #include "tests/bench/process.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <fstream>
 #include <iterator>
 #include <sstream>
 #include <string>
+
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "tests/bench/failure.h"
 

@@ -57,8 +57,7 @@ Reply call_bare(Socket& socket, const Prefix& prefix, std::uint32_t xid, const B
 
 }  // namespace
 
-Session::Session(const Target& target, std::string_view owner, std::uint32_t slots, std::uint32_t session_slots,
-                 std::uint32_t source)
+Session::Session(const Target& target, std::string_view owner, std::uint32_t slots, std::uint32_t session_slots, std::uint32_t source)
     : socket_(target.address, source), bare_(Prefix::bare(target.credential)) {
     exchange_id(owner);
     create_session(session_slots);
@@ -129,12 +128,9 @@ void Session::create_session(std::uint32_t slots) {
 
 void Session::send_on(std::uint32_t slot, std::uint32_t xid, const Ops& ops) {
     Bytes request(prefix_.size());
-    prefix_.emit(request.data(), {.xid = xid,
-                                  .ops = ops.count(),
-                                  .sequence = sequences_[slot],
-                                  .slot = slot_base_ + slot,
-                                  .cache_this = false,
-                                  .body = ops.size()});
+    prefix_.emit(
+        request.data(),
+        {.xid = xid, .ops = ops.count(), .sequence = sequences_[slot], .slot = slot_base_ + slot, .cache_this = false, .body = ops.size()});
     request.insert(request.end(), ops.bytes().begin(), ops.bytes().end());
     require(request.size() <= request_max_, "the server's sessions take no request as large as this row's");
     socket_.send(request);

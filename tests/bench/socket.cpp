@@ -2,15 +2,15 @@
 // Connecting, and blocking records.
 #include "tests/bench/socket.h"
 
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <utility>
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include "tests/bench/failure.h"
 

@@ -2,11 +2,11 @@
 // A TCP connection to the server, and records on it in the blocking way that set-up uses.
 #pragma once
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <cstdint>
 #include <string>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "tests/bench/xdr.h"
 
