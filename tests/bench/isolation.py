@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network and a /run of the benchmark's own, so that no server registers with, or is found by, anything of this machine."""
+# A network and a /run of the benchmark's own, so that no server registers with, or is found by, anything of this machine.
 
 import array
 import fcntl

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Measures NFS-Ganesha and Strata one after the other on the same disk with the same load, and prints the table of both.
-
-Each row is measured on a freshly started server with an empty share, so that no row depends on another. The servers listen on
-loopback only; as root everything runs in network and mount namespaces of its own. NFS-Ganesha needs root (it opens files by
-handle); without, only Strata is measured and the table says so.
-"""
+# Measures NFS-Ganesha and Strata one after the other on the same disk with the same load, and prints the table of both.
+#
+# Each row is measured on a freshly started server with an empty share, so that no row depends on another. The servers listen on
+# loopback only; as root everything runs in network and mount namespaces of its own. NFS-Ganesha needs root (it opens files by
+# handle); without, only Strata is measured and the table says so.
 
 import argparse
 import datetime
@@ -28,7 +27,7 @@ SERVERS = ["ganesha", "strata"]
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description="Measures NFS-Ganesha and Strata with the same load and prints the table of both.")
     parser.add_argument("--build", default="build/release", help="folder with bin/stratad and bin/nfs_load (build/release)")
     parser.add_argument("--work", help="folder for the servers' data, on the disk to be measured (build/bench)")
     parser.add_argument("--rows", default=",".join(ROWS), help="rows, comma separated")

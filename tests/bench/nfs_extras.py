@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `nfs.py --extras` measures of Strata alone: threads, coding, sizes of the file table with restart times, idle memory.
-
-Each extra is a function of the Bench; it returns {"markdown": a table, "results": what went into it}.
-"""
+# What `nfs.py --extras` measures of Strata alone: threads, coding, sizes of the file table with restart times, idle memory.
+#
+# Each extra is a function of the Bench; it returns {"markdown": a table, "results": what went into it}.
 
 import subprocess
 import time
@@ -73,8 +72,8 @@ def restart(bench, server):
 
 def tables(bench):
     """Rates by the number of files that the volume holds, and kill -9 to serving with so many."""
-    lines = ["| files | created/s on the way | GETATTR/s | LOOKUP/s | OPEN(create)+CLOSE/s | resident memory | kill -9 to ready | to the first create |",
-             "|---|---|---|---|---|---|---|---|"]
+    lines = ["| files | created/s on the way | GETATTR/s | LOOKUP/s | OPEN(create)+CLOSE/s | resident memory | "
+             "kill -9 to ready | to the first create |", "|---|---|---|---|---|---|---|---|"]
     results = []
     server = bench.server("strata")
     try:
@@ -90,8 +89,9 @@ def tables(bench):
                 have += measured["operations"] if row == "create" else min(size, 100_000)
             result["ready_seconds"], result["create_seconds"] = restart(bench, server)
             results.append(result)
-            lines.append(f"| {size:,} | {result['created_per_s']:.0f} | {result['getattr']:.0f} | {result['lookup']:.0f} | {result['create']:.0f} | "
-                         f"{result['resident_bytes'] >> 20} MiB | {result['ready_seconds']:.2f} s | {result['create_seconds']:.2f} s |")
+            rates = " | ".join(f"{result[key]:.0f}" for key in ("created_per_s", "getattr", "lookup", "create"))
+            memory = f"{result['resident_bytes'] >> 20} MiB"
+            lines.append(f"| {size:,} | {rates} | {memory} | {result['ready_seconds']:.2f} s | {result['create_seconds']:.2f} s |")
     except (RuntimeError, subprocess.TimeoutExpired) as failure:
         bench.fail("strata tables", failure)
     finally:
@@ -102,7 +102,8 @@ def tables(bench):
 
 def idle(bench):
     """Resident memory without a client, and what an idle connection adds, with and without a session."""
-    lines = ["| server | idle connections | asked | resident before | bytes a connection | bytes a connection, upper half |", "|---|---|---|---|---|---|"]
+    lines = ["| server | idle connections | asked | resident before | bytes a connection | bytes a connection, upper half |",
+             "|---|---|---|---|---|---|"]
     results = []
     for kind in bench.kinds:
         for sessions in ([], ["--sessions"]):

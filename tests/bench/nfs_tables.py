@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of the NFS table and how their figures are shown."""
+# The rows of the NFS table and how their figures are shown.
 
 # Row of nfs_load: its words in the table, and what counts: operations or bytes a second.
 ROWS = {
@@ -38,8 +38,8 @@ def microseconds(result, key):
 
 def table(results):
     """Markdown of results: {row: {server: result}}."""
-    lines = ["| work | NFS-Ganesha | Strata | ratio | server CPU per operation, us: Ganesha / Strata | p50, p99 us: Ganesha | p50, p99 us: Strata |",
-             "|---|---|---|---|---|---|---|"]
+    lines = ["| work | NFS-Ganesha | Strata | ratio | server CPU per operation, us: Ganesha / Strata | p50, p99 us: Ganesha | "
+             "p50, p99 us: Strata |", "|---|---|---|---|---|---|---|"]
     for row, by_server in results.items():
         words, kind = ROWS[row]
         ganesha, strata = by_server.get("ganesha"), by_server.get("strata")

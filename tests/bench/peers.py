@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The servers under test: NFS-Ganesha from Debian's package, unpacked and not installed, and stratad.
-
-stratad listens on loopback. NFS-Ganesha refuses to bind to loopback where there is no other address (its getaddrinfo asks for
-configured ones), so it binds to all: it must be started in a network of its own, which has only loopback (isolation.py)."""
+# The servers under test: NFS-Ganesha from Debian's package, unpacked and not installed, and stratad.
+#
+# stratad listens on loopback. NFS-Ganesha refuses to bind to loopback where there is no other address (its getaddrinfo asks for
+# configured ones), so it binds to all: it must be started in a network of its own, which has only loopback (isolation.py).
 
 import os
 import pathlib
@@ -119,7 +119,8 @@ class Ganesha(Server):
         program = shutil.which("ganesha.nfsd") or str(self.root / "usr/bin/ganesha.nfsd")
         plugins = next(iter(self.root.glob("usr/lib/*/ganesha")), pathlib.Path("/usr/lib/x86_64-linux-gnu/ganesha"))
         config = self.folder / "ganesha.conf"
-        config.write_text(GANESHA_CONFIG.format(port=self.port, plugins=plugins, state=self.folder / "state", export=self.folder / "export"))
+        export = self.folder / "export"
+        config.write_text(GANESHA_CONFIG.format(port=self.port, plugins=plugins, state=self.folder / "state", export=export))
         return [program, "-F", "-f", str(config), "-L", str(self.log), "-p", str(self.folder / "pid")]
 
     def environment(self):
@@ -145,7 +146,8 @@ class Strata(Server):
 
     def command(self):
         further = [argument.replace("{folder}", str(self.folder)) for argument in self.arguments]
-        return [str(self.program), "--data", str(self.folder / "data"), "--share", "bench:mode=0777", "--nfs", self.address, *further]
+        data = str(self.folder / "data")
+        return [str(self.program), "--data", data, "--share", "bench:mode=0777", "--nfs", self.address, *further]
 
     def is_serving(self):
         return re.search(r"^ready:", self.log.read_text(errors="replace"), re.MULTILINE) is not None

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Starts one benchmark: what `./dev bench NAME` calls. `run.py [--build DIR] nfs [options of nfs.py]`."""
+# Starts one benchmark: what `./dev bench NAME` calls. `run.py [--build DIR] nfs [options of nfs.py]`.
 
 import os
 import pathlib
