@@ -182,7 +182,7 @@ void Lane::read_record(View record, std::uint64_t now, bool stopping, Tally& tal
         const ReplyHead head = read_compound_head(in);
         const bool advanced = read_sequence(in, session_.id(), session_.slot_base() + slot, session_.sequence(slot));
         if (advanced) ++session_.sequence(slot);
-        if (!advanced || head.status == nfs4err_delay) {
+        if (!advanced || is_not_yet(head.status)) {
             require(++tally.delays < delays_max, "the server answers DELAY without end");
             delayed_.push_back({slot, now});
             return;

@@ -35,10 +35,11 @@ enum class Op : std::uint32_t {
 };
 
 constexpr std::uint32_t nfs4_ok = 0;
-constexpr std::uint32_t nfs4err_exist = 17;
 constexpr std::uint32_t nfs4err_delay = 10008;
 constexpr std::uint32_t nfs4err_grace = 10013;
-constexpr std::uint32_t nfs4err_complete_already = 10054;
+
+// Answers that mean: ask again later.
+constexpr bool is_not_yet(std::uint32_t status) { return status == nfs4err_delay || status == nfs4err_grace; }
 
 // "NFS4ERR_STALE (70)"; numbers without a name here as "nfsstat4 123".
 std::string status_text(std::uint32_t status);

@@ -17,7 +17,7 @@ namespace {
 constexpr std::uint32_t message_max = (1U << 20) + 4096;
 constexpr std::uint32_t cached_max = 4096;
 constexpr auto retry_pause = std::chrono::milliseconds(50);
-constexpr int retries_max = 1200;
+constexpr int retries_max = 2400;  // two minutes: a grace period may last one
 
 void put_channel(XdrWriter& out, std::uint32_t size, std::uint32_t cached, std::uint32_t ops, std::uint32_t slots) {
     out.u32(0);  // header padding
@@ -152,10 +152,10 @@ Reply Session::call(const Ops& ops) {
         reply.record = socket_.receive_record();
         reply.results = XdrReader(reply.record);
         require(reply.results.u32() == xid_, "a reply to another call");
-        if (read_on(0, reply) && reply.status != nfs4err_delay && reply.status != nfs4err_grace) return reply;
+        if (read_on(0, reply) && !is_not_yet(reply.status)) return reply;
         std::this_thread::sleep_for(retry_pause);
     }
-    fail("the server still answers DELAY or GRACE after a minute");
+    fail("the server still answers DELAY or GRACE after two minutes");
 }
 
 void Session::pipeline(std::size_t count, const std::function<Ops(std::size_t)>& make,
@@ -172,7 +172,7 @@ void Session::pipeline(std::size_t count, const std::function<Ops(std::size_t)>&
             reply.results = XdrReader(reply.record);
             const std::uint32_t i = reply.results.u32() - first_xid;
             require(i < batch, "a reply to another call");
-            if (!read_on(i, reply) || reply.status == nfs4err_delay) {
+            if (!read_on(i, reply) || is_not_yet(reply.status)) {
                 delayed.push_back(i);
             } else {
                 check(begin + i, reply.results);

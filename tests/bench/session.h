@@ -38,7 +38,7 @@ public:
     // A further connection for `first`'s session, with `slots` slots of its own from `slot_base`: BIND_CONN_TO_SESSION.
     Session(const Target& target, const Session& first, std::uint32_t slot_base, std::uint32_t slots);
 
-    // One COMPOUND on the first slot, repeated while the server answers DELAY or GRACE (up to 60 seconds). Throws Failure on
+    // One COMPOUND on the first slot, repeated while the server answers DELAY or GRACE (up to two minutes). Throws Failure on
     // any other status but NFS4_OK.
     Reply call(const Ops& ops);
 
