@@ -45,9 +45,9 @@ struct Shared {
 Task<> serve(Socket socket, std::shared_ptr<Shared> shared) {
     std::string input;
     boost::system::error_code error;
-    const auto done = asio::redirect_error(asio::use_awaitable_t<Executor>{}, error);
+    const auto done = [&error] { return asio::redirect_error(asio::use_awaitable_t<Executor>{}, error); };
     for (;;) {
-        const std::size_t size = co_await asio::async_read_until(socket, asio::dynamic_buffer(input, line_size_max), '\n', done);
+        const std::size_t size = co_await asio::async_read_until(socket, asio::dynamic_buffer(input, line_size_max), '\n', done());
         if (error) co_return;
         std::string reply;
         const auto request = boost::json::parse(std::string_view(input).substr(0, size), error);
@@ -60,7 +60,7 @@ Task<> serve(Socket socket, std::shared_ptr<Shared> shared) {
             reply = result ? boost::json::serialize(*result) + "\n" : error_line(result.error());
         }
         input.erase(0, size);
-        co_await asio::async_write(socket, asio::buffer(reply), done);
+        co_await asio::async_write(socket, asio::buffer(reply), done());
         if (error) co_return;
     }
 }
