@@ -18,7 +18,7 @@ struct Tally {
     std::uint64_t operations = 0;
     std::uint64_t bytes = 0;
     std::uint64_t entries = 0;  // of READDIR
-    std::uint64_t delays = 0;   // NFS4ERR_DELAY, answered by asking again a millisecond later
+    std::uint64_t delays = 0;   // NFS4ERR_DELAY or GRACE, answered by asking again a millisecond later
     Histogram latency;
     Histogram commit_latency;
 
@@ -62,7 +62,7 @@ public:
     // Reads what has arrived, checks it and issues what follows, unless `stopping`.
     void receive(std::uint64_t now, bool stopping, Tally& tally);
 
-    // Repeats the requests that were answered DELAY a millisecond ago or longer.
+    // Repeats the requests that were answered DELAY or GRACE a millisecond ago or longer.
     void repeat_delayed(std::uint64_t now);
 
     // Sends what is queued. False: wait for room in the socket.
