@@ -30,7 +30,7 @@ public:
     struct Parts {
         const Runtime* runtime = nullptr;
         MetaStore* meta = nullptr;
-        StripeIo* stripes = nullptr;
+        ChunkIo* stripes = nullptr;
         std::function<Policy(vfs::DomainId)> policy;
         std::function<ChunkId()> new_chunk;      // never reused
         std::function<MapId()> new_map;
