@@ -37,6 +37,7 @@ struct Node {
     LogIndex pending_any = 0;           // newest command that carries any row of this node: it stays in memory until that is applied
     bool unflushed = false;             // `row` has changes that no command carries yet (UNSTABLE writes)
     bool removed = false;               // no names left; content goes when `pins` is zero
+    bool dead = false;                  // content gone too: every further use is stale
     std::shared_ptr<const vfs::Acl> acl;                             // decoded row.acl
     std::optional<std::map<std::string, std::string>> xattrs;        // loaded
     std::unique_ptr<Directory> directory;

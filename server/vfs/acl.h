@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/base/credentials.h"
@@ -53,6 +55,9 @@ Acl with_mode(const Acl& acl, std::uint32_t mode);
 Acl acl_of_mode(std::uint32_t mode, bool directory);
 // What a new object in a directory with `parent` inherits (6.4.3); null if nothing.
 std::shared_ptr<const Acl> inherit(const Acl& parent, bool directory, std::uint32_t mode);
+// The bytes that metadata keeps, with a version. Errors of decode: bad_message, bad_version.
+std::string encode(const Acl& acl);
+Result<Acl> decode_acl(std::string_view bytes);
 // Refuses unknown types, flags, more than acl_entries_max entries. Errors: invalid_argument, not_supported.
 Result<> validate(const Acl& acl, bool directory);
 
