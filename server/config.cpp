@@ -3,10 +3,11 @@
 #include "server/config.h"
 
 #include <charconv>
-#include <fmt/format.h>
 #include <fstream>
 #include <functional>
 #include <sstream>
+
+#include <fmt/format.h>
 
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
@@ -20,7 +21,7 @@ struct Setting {
     std::string_view key;       // dotted
     std::string_view argument;  // as help shows it
     std::string_view help;
-    bool repeated;              // a TOML array of strings
+    bool repeated;  // a TOML array of strings
     Result<> (*set)(Config&, std::string_view);
 };
 
@@ -244,7 +245,8 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
             return fail(Errc::config, fmt::format("{} {}: {}", flag.setting->flag, flag.value, done.error().detail));
         }
     }
-    if (out.verb != Verb::help && out.config.data.empty()) return fail(Errc::config, "--data DIR is needed: the folder of this node's state");
+    if (out.verb != Verb::help && out.config.data.empty())
+        return fail(Errc::config, "--data DIR is needed: the folder of this node's state");
     return out;
 }
 

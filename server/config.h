@@ -20,18 +20,18 @@
 namespace strata {
 
 struct Config {
-    std::string data;                            // --data DIR            data = "DIR"
-    std::vector<std::string> stores;             // --store DIR           stores = ["DIR", ...]
-    std::optional<cluster::Policy> policy;       // --policy P            policy = "ec-4+2"
-    std::vector<vfs::ShareSpec> shares;          // --share SPEC          shares = ["NAME:owner=1000:1000,mode=0770"]
-    Endpoint nfs;                                // --nfs ADDR:PORT       nfs.listen = "127.0.0.1:12049"
-    int nfs_lease_seconds = 60;                  // --nfs-lease N         nfs.lease_seconds
-    int nfs_grace_seconds = 0;                   // --nfs-grace N         nfs.grace_seconds; 0: as the lease
-    std::uint32_t nfs_connections_max = 110'000; // --nfs-connections N   nfs.connections_max
-    int threads = 0;                             // --threads N           limits.threads; 0: one a core
-    std::uint64_t memory_mib = 0;                // --memory MIB          limits.memory_mib; 0: a quarter of the machine's
-    std::uint64_t segment_mib = 256;             // --segment-mib N       limits.segment_mib: size of a chunk store's segments
-    LogLevel log_level = LogLevel::info;         // --log-level L         log.level = "debug|info|warning|error"
+    std::string data;                             // --data DIR            data = "DIR"
+    std::vector<std::string> stores;              // --store DIR           stores = ["DIR", ...]
+    std::optional<cluster::Policy> policy;        // --policy P            policy = "ec-4+2"
+    std::vector<vfs::ShareSpec> shares;           // --share SPEC          shares = ["NAME:owner=1000:1000,mode=0770"]
+    Endpoint nfs;                                 // --nfs ADDR:PORT       nfs.listen = "127.0.0.1:12049"
+    int nfs_lease_seconds = 60;                   // --nfs-lease N         nfs.lease_seconds
+    int nfs_grace_seconds = 0;                    // --nfs-grace N         nfs.grace_seconds; 0: as the lease
+    std::uint32_t nfs_connections_max = 110'000;  // --nfs-connections N   nfs.connections_max
+    int threads = 0;                              // --threads N           limits.threads; 0: one a core
+    std::uint64_t memory_mib = 0;                 // --memory MIB          limits.memory_mib; 0: a quarter of the machine's
+    std::uint64_t segment_mib = 256;              // --segment-mib N       limits.segment_mib: size of a chunk store's segments
+    LogLevel log_level = LogLevel::info;          // --log-level L         log.level = "debug|info|warning|error"
 
     int grace_seconds() const { return nfs_grace_seconds > 0 ? nfs_grace_seconds : nfs_lease_seconds; }
 };
@@ -42,7 +42,7 @@ enum class Verb : std::uint8_t { serve, check, status, disk_replace, scrub, help
 struct CommandLine {
     Verb verb = Verb::serve;
     Config config;
-    std::vector<std::string> operands;           // disk replace: OLD NEW
+    std::vector<std::string> operands;  // disk replace: OLD NEW
 };
 
 // Parses flags and, if one is named, the TOML file; flags win over the file. Errors: config, saying what, where (file:line:column) and

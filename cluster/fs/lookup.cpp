@@ -136,7 +136,8 @@ Task<Result<ClusterFileSystem::Target>> ClusterFileSystem::resolve(const Context
             if (!loaded && loaded.error() == Errc::stale) {
                 // The entry went away while we loaded its child; anything else would be a broken volume.
                 std::lock_guard lock(dir->mutex);
-                if (still(*dir, name, found.entry)) co_return fail(Errc::corrupt, fmt::format("entry \"{}\" names inode {}, which is not there", name, found.entry->child));
+                if (still(*dir, name, found.entry))
+                    co_return fail(Errc::corrupt, fmt::format("entry \"{}\" names inode {}, which is not there", name, found.entry->child));
                 continue;
             }
             if (!loaded) co_return fail(std::move(loaded.error()));

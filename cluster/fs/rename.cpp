@@ -33,6 +33,39 @@ bool chain_unchanged(const std::vector<NodePtr>& chain) {
     return true;
 }
 
+// The nodes of one rename; all mutexes held.
+struct Move {
+    const Node& from;
+    Node& to;
+    const Node& node;
+    Node* target;  // null: the new name is free
+    bool is_dir;
+};
+
+Result<> permitted(const Move& move, const Credentials& who) {
+    if (move.from.row.domain != move.to.row.domain || move.node.row.domain != move.from.row.domain) return fail(Errc::cross_domain);
+    const auto add = move.is_dir ? vfs::access::add_subdirectory : vfs::access::add_file;
+    if (!vfs::may_remove(move.from.attributes(), move.node.attributes(), who)) return fail(Errc::access);
+    if (!vfs::evaluate(move.to.attributes(), who, add)) return fail(Errc::access);
+    // A directory whose ".." changes is itself changed.
+    const bool new_parent = move.is_dir && move.from.number != move.to.number;
+    if (new_parent && !vfs::evaluate(move.node.attributes(), who, vfs::access::add_subdirectory)) return fail(Errc::access);
+    if (move.target != nullptr && !vfs::may_remove(move.to.attributes(), move.target->attributes(), who)) return fail(Errc::access);
+    return {};
+}
+
+// The name of move.target goes to another object.
+void replace(Volume& volume, const Move& move, Command& command) {
+    if (move.is_dir) {
+        move.target->row.link_count = 0;
+        --move.to.row.link_count;
+    } else {
+        --move.target->row.link_count;
+    }
+    volume.touch(*move.target);
+    volume.drop_if_unreferenced(*move.target, command);
+}
+
 }  // namespace
 
 // `dir` and all directories above it, the root last.
@@ -85,33 +118,19 @@ Task<Result<vfs::Renamed>> ClusterFileSystem::rename(const Context& ctx, vfs::Fi
         NodeLocks locks(std::move(involved));
         if (from->removed || to->removed) co_return fail(Errc::stale);
         if (!still(*from, name, source.entry) || !still(*to, new_name, target.entry)) continue;
-        if (from->row.domain != to->row.domain || node->row.domain != from->row.domain) co_return fail(Errc::cross_domain);
+        const Move move{*from, *to, *node, target.node.get(), is_dir};
         vfs::Renamed renamed;
         renamed.moved = {node->number, node->generation};
         renamed.source.before = renamed.source.after = from->row.change;
         renamed.target.before = renamed.target.after = to->row.change;
         if (target.node == node) co_return renamed;  // two names of one file: POSIX says do nothing
-        const auto right = is_dir ? vfs::access::add_subdirectory : vfs::access::add_file;
-        if (!vfs::may_remove(from->attributes(), node->attributes(), *ctx.caller)) co_return fail(Errc::access);
-        if (!vfs::evaluate(to->attributes(), *ctx.caller, right)) co_return fail(Errc::access);
-        // The superuser passes every bit test; others need write on a directory whose ".." changes.
-        if (is_dir && from != to && !vfs::evaluate(node->attributes(), *ctx.caller, vfs::access::add_subdirectory)) {
-            co_return fail(Errc::access);
-        }
+        CO_CHECK_OK(permitted(move, *ctx.caller));
         Command command{DeleteEntry{{from->number, std::string(name)}}};
         if (target.node) {
-            if (!vfs::may_remove(to->attributes(), target.node->attributes(), *ctx.caller)) co_return fail(Errc::access);
             if (is_dir && !target.node->directory->complete()) continue;
             if (is_dir && !target.node->directory->empty()) co_return fail(Errc::not_empty);
             command.push_back(DeleteEntry{{to->number, std::string(new_name)}});
-            if (is_dir) {
-                target.node->row.link_count = 0;
-                --to->row.link_count;
-            } else {
-                --target.node->row.link_count;
-            }
-            volume_.touch(*target.node);
-            volume_.drop_if_unreferenced(*target.node, command);
+            replace(volume_, move, command);
             renamed.replaced = vfs::FileId{target.node->number, target.node->generation};
         }
         if (is_dir && from != to) {

@@ -6,8 +6,8 @@
 namespace strata::cluster {
 
 namespace {
-constexpr std::size_t xattrs_max = 1024;                // names of one file
-constexpr std::size_t xattr_bytes_max = 1 << 20;        // names and values of one file
+constexpr std::size_t xattrs_max = 1024;          // names of one file
+constexpr std::size_t xattr_bytes_max = 1 << 20;  // names and values of one file
 }  // namespace
 
 Task<Result<>> ClusterFileSystem::load_xattrs(const Context& ctx, const NodePtr& node) {

@@ -4,8 +4,11 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 namespace strata {
 
@@ -54,16 +57,19 @@ private:
     LogLevel threshold_;
 };
 
-// Lines to a file descriptor: text if it is a terminal, else one JSON object a line. At most `lines_per_second` warnings and errors
-// of the same message; the rest are counted and reported.
+// Lines to a file descriptor, each by one write(): text, or with `json` one JSON object a line. At most `lines_per_second` warnings and
+// errors of the same scope and message; the rest are counted, and the count stands in the next line of that kind ("suppressed").
 class StreamLogSink final : public LogSink {
 public:
-    explicit StreamLogSink(int fd, bool json);
+    explicit StreamLogSink(int fd, bool json, int lines_per_second = 20);
+    ~StreamLogSink() override;
     void write(LogLevel level, std::string_view scope, std::string_view message, std::initializer_list<LogField> fields) override;
 
 private:
+    struct RateLimit;
     int fd_;
     bool json_;
+    std::unique_ptr<RateLimit> rate_limit_;
 };
 
 }  // namespace strata

@@ -11,9 +11,7 @@ namespace strata::vfs {
 namespace {
 
 // The first byte after the range; UINT64_MAX stands for "to the end".
-std::uint64_t end_of(ByteRange range) {
-    return range.length > UINT64_MAX - range.offset ? UINT64_MAX : range.offset + range.length;
-}
+std::uint64_t end_of(ByteRange range) { return range.length > UINT64_MAX - range.offset ? UINT64_MAX : range.offset + range.length; }
 
 ByteRange between(std::uint64_t begin, std::uint64_t end) { return {begin, end == UINT64_MAX ? UINT64_MAX : end - begin}; }
 

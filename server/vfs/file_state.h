@@ -90,7 +90,7 @@ public:
 
 template <class T>
 struct Conflict {
-    Errc code;   // share_conflict, locked, lock_range, delay
+    Errc code;  // share_conflict, locked, lock_range, delay
     std::optional<T> with;
 };
 
@@ -108,7 +108,7 @@ public:
     bool is_open(FileId file) const;
 
     // NFS locks: advisory between NFS owners; a new lock of the same owner replaces, splits and merges its old ones (POSIX).
-    // Errors: locked (`conflict` tells which). 
+    // Errors: locked (`conflict` tells which).
     Result<> lock(FileId file, const Lock& wanted, Lock* conflict);
     Result<> test(FileId file, const Lock& wanted, Lock* conflict) const;
     void unlock(FileId file, const Holder& holder, ByteRange range);

@@ -9,9 +9,7 @@ namespace strata::vfs {
 namespace {
 
 // Does what `other` may cache stand against `caching` of somebody else? Write caching is exclusive; read caching is shared.
-bool exclude(std::uint8_t caching, std::uint8_t other) {
-    return ((caching | other) & grant::write_caching) != 0;
-}
+bool exclude(std::uint8_t caching, std::uint8_t other) { return ((caching | other) & grant::write_caching) != 0; }
 
 }  // namespace
 

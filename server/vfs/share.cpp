@@ -2,8 +2,9 @@
 // Shares: who is admitted, who becomes whom, and their record in the settings database.
 #include "server/vfs/share.h"
 
-#include <boost/json.hpp>
 #include <charconv>
+
+#include <boost/json.hpp>
 #include <fmt/format.h>
 
 namespace strata::vfs {
@@ -157,7 +158,8 @@ Result<> apply_option(ShareSpec& spec, std::string_view key, std::string_view va
     } else if (key == "comment") {
         spec.share.comment = value;
     } else {
-        return fail(Errc::config, fmt::format("--share {}: unknown option \"{}\" (known: owner, mode, ro, squash, client, comment)", whole, key));
+        return fail(Errc::config,
+                    fmt::format("--share {}: unknown option \"{}\" (known: owner, mode, ro, squash, client, comment)", whole, key));
     }
     return {};
 }

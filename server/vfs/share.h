@@ -34,12 +34,12 @@ enum class Squash : std::uint8_t {
 };
 
 struct Share {
-    std::string name;                     // 1..80 bytes UTF-8 without '/', unique without regard to case
-    FileId root;                          // a directory of the volume
+    std::string name;  // 1..80 bytes UTF-8 without '/', unique without regard to case
+    FileId root;       // a directory of the volume
     DomainId domain = 0;
     std::string comment;
     bool read_only = false;
-    std::vector<Network> clients;         // empty: everybody who can reach a listener
+    std::vector<Network> clients;  // empty: everybody who can reach a listener
     Squash squash = Squash::automatic;
     std::uint32_t anonymous_uid = 65534, anonymous_gid = 65534;
 

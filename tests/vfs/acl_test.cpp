@@ -63,7 +63,6 @@ TEST(Access, in_a_sticky_directory_only_the_owner_removes) {
     EXPECT_TRUE(may_remove(object(0777, 1, 1, FileType::directory), file, person(11, 5)));
 }
 
-
 // All 512 modes: the ACL of a mode grants the three classes what the mode does, and shows the same mode again.
 TEST(Access, a_mode_as_acl_decides_like_the_mode_and_shows_it_again) {
     for (std::uint32_t mode = 0; mode < 01000; ++mode) {
@@ -72,7 +71,8 @@ TEST(Access, a_mode_as_acl_decides_like_the_mode_and_shows_it_again) {
         by_acl.acl = std::make_shared<const Acl>(acl_of_mode(mode, false));
         for (const auto& who : {person(10, 99), person(11, 20), person(12, 99), person(10, 20)}) {
             for (AccessMask right : {access::read_data, access::write_data, access::execute}) {
-                EXPECT_EQ(evaluate(by_mode, who, right), evaluate(by_acl, who, right)) << std::oct << mode << " uid " << who.uid << " right " << right;
+                EXPECT_EQ(evaluate(by_mode, who, right), evaluate(by_acl, who, right))
+                    << std::oct << mode << " uid " << who.uid << " right " << right;
             }
         }
         EXPECT_EQ(mode_of(*by_acl.acl, 0), mode) << std::oct << mode;
