@@ -112,10 +112,10 @@ void MapEdit::assign(std::uint64_t offset, std::uint64_t length, const ChunkPtr&
 }
 
 void MapEdit::finish(Command& command, References& references) {
-    std::ranges::stable_sort(touched_, {}, &std::pair<std::uint64_t, bool>::first);
+    std::ranges::sort(touched_, [](const Touched& a, const Touched& b) { return std::pair(a.offset, a.order) < std::pair(b.offset, b.order); });
     for (std::size_t i = 0; i < touched_.size(); ++i) {
-        const auto [offset, existed] = touched_[i];
-        if (i > 0 && touched_[i - 1].first == offset) continue;
+        const auto [offset, order, existed] = touched_[i];
+        if (i > 0 && touched_[i - 1].offset == offset) continue;
         const auto it = map_.extents_.find(offset);
         if (it == map_.extents_.end()) {
             if (existed) command.push_back(DeleteExtent{{id_, offset}});

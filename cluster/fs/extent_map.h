@@ -92,13 +92,18 @@ public:
     void finish(Command& command, References& references);
 
 private:
-    void touch(std::uint64_t offset, bool existed) { touched_.emplace_back(offset, existed); }
+    struct Touched {
+        std::uint64_t offset;
+        std::size_t order;  // the first of an offset tells if it had a row
+        bool existed;
+    };
+    void touch(std::uint64_t offset, bool existed) { touched_.push_back({offset, touched_.size(), existed}); }
     void take(const ChunkPtr& chunk);
     void give(const ChunkPtr& chunk);
 
     ExtentMap& map_;
     MapId id_;
-    std::vector<std::pair<std::uint64_t, bool>> touched_;  // in order of change: the first of an offset tells if it had a row
+    std::vector<Touched> touched_;
     std::map<ChunkId, std::int32_t> delta_;
     std::vector<ChunkPtr> perhaps_dropped_;
 };

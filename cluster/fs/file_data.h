@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "cluster/fs/extent_map.h"
 #include "cluster/fs/node.h"
@@ -28,6 +29,7 @@ public:
     bool flush_active = false;    // claimed: from before the generation is taken until it is committed or put back
     bool rewriting = false;       // the sealer works on this file
     bool ragged = false;          // known to the sealer
+    std::set<std::uint64_t> crowded;  // regions (their offsets) that the sealer shall merge
     bool must_chunk = false;      // the next flush moves inline data to a chunk, however small the file is
 
     std::uint64_t written = 0;            // counts changes; what it was when a generation was taken, is in that generation
