@@ -163,6 +163,12 @@ class Guest:
         with open(os.path.join(self.folder, word), "w", encoding="utf-8"):
             pass
 
+    def untell(self, word):
+        try:
+            os.remove(os.path.join(self.folder, word))
+        except FileNotFoundError:
+            pass
+
     def show_blocked_tasks(self):
         """Writes the stacks of waiting tasks to the console log: what a hang hangs on."""
         socket_path = os.path.join(self.folder, self.name, "mconsole")

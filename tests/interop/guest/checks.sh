@@ -14,6 +14,13 @@ check() { # name, command...: the command's output is shown only when it fails
   if "$@" > /run/out 2>&1; then ok "$check_name"; else fail "$check_name" "$(tail -n 4 /run/out | cut -c 1-300 | tr '\n' ' ')"; fi
 }
 
+run_program() { # program, arguments...: it prints OK and FAIL lines itself and exits with the number of the latter
+  "$@"
+  program_failures=$?
+  if [ "$program_failures" -gt 100 ]; then fail "$(basename "$1")" "ended with status $program_failures"; return; fi
+  FAILED=$((FAILED + program_failures))
+}
+
 refused() { ! "$@"; }
 
 nfs_options() { echo "vers=$VERS,proto=tcp,port=$PORT,sec=sys,timeo=600,retry=0${MOUNT_EXTRA:+,$MOUNT_EXTRA}"; }
