@@ -90,9 +90,10 @@ class Job:
 
 
 class Guest:
-    def __init__(self, index, work, binaries, memory_mb=768):
+    def __init__(self, index, work, binaries, verbose=False, memory_mb=768):
         self.index = index
         self.binaries = binaries
+        self.verbose = verbose
         self.address = network.guest_address(index)
         self.name = f"strata-client-{index}"
         self.folder = os.path.join(work, f"guest{index}-{time.monotonic_ns()}")
@@ -141,6 +142,8 @@ class Guest:
             if line is None:
                 self.kill()
                 raise GuestError(f"guest died: {what}")
+            if self.verbose:
+                print(f"  | {self.name}: {line}", flush=True)
             if line == "AGENT-UP":
                 self._up = True
             elif self.job:
@@ -168,6 +171,11 @@ class Guest:
             os.remove(os.path.join(self.folder, word))
         except FileNotFoundError:
             pass
+
+    def untell_all(self):
+        for name in os.listdir(self.folder):
+            if name.startswith("meeting-"):
+                self.untell(name)
 
     def show_blocked_tasks(self):
         """Writes the stacks of waiting tasks to the console log: what a hang hangs on."""

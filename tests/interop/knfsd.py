@@ -70,6 +70,11 @@ class KnfsdServer:
         threading.Thread(target=self._read, args=(self.process, ready), daemon=True).start()
         if not ready.wait(limit_s) or self.process.poll() is not None:
             raise guest.GuestError(f"knfsd did not start; see {self.log_path}")
+        self.started = time.monotonic()
+
+    def wait_grace(self):
+        """Until clients that do not retry NFS4ERR_GRACE may open files."""
+        time.sleep(max(0.0, self.started + LEASE_S + 2 - time.monotonic()))
 
     def _read(self, process, ready):
         with open(self.log_path, "ab", buffering=0) as log:

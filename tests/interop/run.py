@@ -32,6 +32,8 @@ def parse():
     parser.add_argument("--slow", type=float, default=1.0, metavar="FACTOR", help="stretches the time limits, as for a sanitizer build")
     parser.add_argument("--scratch", metavar="DIR", help="where servers keep their data (default: a tmpfs when memory allows)")
     parser.add_argument("--build", default=os.path.join(REPOSITORY, "build/interop"), metavar="DIR", help="compiled workloads, kept logs")
+    parser.add_argument("--check", action="append", metavar="NAME", help="of the posix scenario only this check (repeatable)")
+    parser.add_argument("--verbose", action="store_true", help="show every line the guests print")
     parser.add_argument("--require", action="store_true", help="exit 1 when something was not run")
     parser.add_argument("scenario", nargs="*", metavar="SCENARIO", help="name or name@version, wildcards allowed; default: all")
     options = parser.parse_args()

@@ -78,7 +78,7 @@ class Stage:
 
     def guest(self, index):
         if index not in self._guests or not self._guests[index].alive:
-            self._guests[index] = guest.Guest(index, self.work, self.binaries)
+            self._guests[index] = guest.Guest(index, self.work, self.binaries, self.options.verbose)
         return self._guests[index]
 
     def environment(self, vers, **more):

@@ -27,7 +27,7 @@ class StratadServer:
     name = "stratad"
     address = network.SERVER_ADDRESS
     port = 2049
-    features = {"xattr", "clone", "acl", "seek", "allocate", "copy", "reboot", "check", "disks", "terminate"}
+    features = {"xattr", "clone", "acl", "exact_acl", "hidden_shares", "seek", "allocate", "copy", "reboot", "check", "disks", "terminate"}
     lease_s = LEASE_S
 
     def __init__(self, work, logs, program, shares, stores=None, policy="ec-4+2", name="stratad", **_):
@@ -95,6 +95,9 @@ class StratadServer:
                 pass
         process.wait()
         ready.set()
+
+    def wait_grace(self):
+        """A fresh server knows no clients and needs no grace period."""
 
     def alive(self):
         return self.process is not None and self.process.poll() is None

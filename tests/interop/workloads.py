@@ -12,6 +12,7 @@ TREE_SOURCES = ["/usr/include", "/usr/share", "/usr/lib"]
 PROGRAMS = {        # program: (sources, libraries)
     "posix_checks": (["posix/*.cpp"], []),
     "permission_checks": (["permission_checks.cpp"], []),
+    "directory_entries": (["directory_entries.cpp"], []),
     "append_records": (["append_records.cpp"], []),
     "fsync_records": (["fsync_records.cpp"], []),
     "sqlite_work": (["sqlite_work.cpp"], ["-lsqlite3"]),

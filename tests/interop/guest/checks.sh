@@ -51,6 +51,13 @@ wait_for_host() { # word: until the host says so
   until [ -e "/run/host/$1" ]; do sleep 0.1; done
 }
 
+MEETING=0
+wait_for_both() { # until the job on the other client is here too
+  MEETING=$((MEETING + 1))
+  mark "meeting $MEETING"
+  wait_for_host "meeting-$MEETING"
+}
+
 finish() {
   cd /
   grep -q " $M nfs4 " /proc/mounts && { umount "$M" > /run/out 2>&1 || fail umount "$(cat /run/out)"; }

@@ -24,6 +24,7 @@ mount --bind /mnt/disk/state /var/lib/nfs/nfsdcld
 mount -t rpc_pipefs rpc_pipefs /var/lib/nfs/rpc_pipefs
 touch /var/lib/nfs/etab /var/lib/nfs/rmtab
 chmod 755 /srv
+mount --bind /dev/null /etc/nfs.conf                  # Debian's file has manage-gids, which ignores the groups a client sends
 rpcbind -w
 nfsdcld -p /var/lib/nfs/rpc_pipefs/nfsd -s /var/lib/nfs/nfsdcld
 echo "$LEASE" > /proc/fs/nfsd/nfsv4gracetime        # before any thread starts

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks of directories: listing, positions under deletion, depth, and one of very many entries.
+// Checks of directories: listing, positions under deletion, depth, more entries than fit one reply.
 #include <dirent.h>
 #include <sys/syscall.h>
 
@@ -80,43 +80,21 @@ void deep_paths_work() {
     EXPECT(read_file((path + "/f").c_str()) == "deep");
 }
 
-// Names for all, one kind of file in ten: nodes and links cost one call each, files three, and the directory is the subject.
-void make_many(int count) {
-    write_file("first", "x");
-    for (int i = 1; i < count; ++i) {
+// More entries than a reply to READDIR holds, by far.
+void directory_of_5000_entries() {
+    const int count = 5000;
+    for (int i = 0; i < count; ++i) {
         const std::string name = "entry-" + std::to_string(i);
-        int result = 0;
-        if (i % 10 == 0) {
-            const int fd = open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644);
-            result = fd < 0 ? -1 : close(fd);
-        } else {
-            result = i % 10 == 1 ? symlink("first", name.c_str()) : mknod(name.c_str(), S_IFIFO | 0644, 0);
-        }
+        const int result = i % 10 == 0 ? symlink("x", name.c_str()) : mknod(name.c_str(), S_IFIFO | 0644, 0);
         if (result != 0) throw Failure{"making " + name + ": " + errno_text(errno)};
     }
-}
-
-void many_entries(int count) {
-    make_many(count);
     forget_cache();
-    EXPECT(static_cast<int>(names_in(".").size()) == count);
-    for (int i = 10; i < count; i += count / 500) {
-        const std::string name = "entry-" + std::to_string(i);
-        EXPECT(stat_of(name.c_str()).st_nlink == 1);
-    }
-    EXPECT_ERRNO(access("entry-0", F_OK), ENOENT);
-    for (int i = 1; i < count; ++i)
+    EXPECT(names_in(".").size() == static_cast<std::size_t>(count));
+    for (int i = 0; i < count; i += 50) EXPECT(S_ISLNK(stat_of(("entry-" + std::to_string(i)).c_str()).st_mode));
+    for (int i = 0; i < count; ++i)
         if (unlink(("entry-" + std::to_string(i)).c_str()) != 0) throw Failure{"unlink " + std::to_string(i) + ": " + errno_text(errno)};
     forget_cache();
-    EXPECT(names_in(".") == std::set<std::string>{"first"});
-}
-
-void directory_of_5000_entries() {
-    many_entries(5000);
-}
-
-void directory_of_100000_entries() {
-    many_entries(100000);
+    EXPECT(names_in(".").empty());
 }
 
 }  // namespace
@@ -126,7 +104,6 @@ std::vector<Check> directory_checks() {
         {"a_listing_shows_types_and_inodes", "", a_listing_shows_types_and_inodes},
         {"positions_hold_under_deletion", "", positions_hold_under_deletion},
         {"deep_paths_work", "", deep_paths_work},
-        {"directory_of_5000_entries", "small", directory_of_5000_entries},
-        {"directory_of_100000_entries", "huge", directory_of_100000_entries},
+        {"directory_of_5000_entries", "", directory_of_5000_entries},
     };
 }
