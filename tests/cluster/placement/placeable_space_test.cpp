@@ -2,7 +2,8 @@
 // What statfs promises can be written.
 #include "cluster/placement/placeable_space.h"
 
-#include <numeric>
+#include <algorithm>
+#include <functional>
 #include <random>
 #include <vector>
 
