@@ -53,6 +53,8 @@ public:
     // Only while this slice is the slab's only user (freshly allocated).
     std::span<std::byte> writable() { return {data_, size_}; }
     bool unique() const { return slab_ != nullptr && slab_->references.load(std::memory_order_acquire) == 1; }
+    // Names the slab among all living ones, for counting memory that several slices keep alive together; null: none (static bytes).
+    const void* slab() const { return slab_; }
     // Bytes of memory that this slice keeps alive: the whole slab's.
     std::size_t pinned_bytes() const { return slab_ == nullptr ? 0 : slab_->capacity; }
 
