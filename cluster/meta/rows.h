@@ -36,6 +36,7 @@ struct InodeRow {
     std::string acl;                    // encoded canonical ACL; empty: none
     std::string inline_data;            // regular files up to inline_size_max; then there are no extents
     bool has_xattrs = false;
+    friend bool operator==(const InodeRow&, const InodeRow&) = default;
 };
 constexpr std::size_t inline_size_max = 2048;
 
@@ -48,6 +49,7 @@ struct EntryRow {
     InodeNumber child = 0;
     std::uint32_t child_generation = 0;
     vfs::FileType child_type = vfs::FileType::regular;
+    friend bool operator==(const EntryRow&, const EntryRow&) = default;
 };
 
 // Key: (map, offset). Extents of a map never overlap; what none covers is a hole.
@@ -64,15 +66,18 @@ struct ExtentRow {
 struct ChunkRow {
     Chunk chunk;
     std::uint32_t references = 1;
+    friend bool operator==(const ChunkRow&, const ChunkRow&) = default;
 };
 
 struct XattrRow {
     InodeNumber inode = 0;
     std::string name, value;
+    friend bool operator==(const XattrRow&, const XattrRow&) = default;
 };
 
 struct RecordRow {
     std::string table, key, value;
+    friend bool operator==(const RecordRow&, const RecordRow&) = default;
 };
 
 // Work that outlives its command, done in bounded steps by the reaper: the extents of a map that no inode names any more (from `from`
@@ -80,6 +85,7 @@ struct RecordRow {
 struct ReapRow {
     MapId map = 0;
     std::uint64_t from = 0;
+    friend bool operator==(const ReapRow&, const ReapRow&) = default;
 };
 
 struct EntryKey { InodeNumber parent = 0; std::string name; };
