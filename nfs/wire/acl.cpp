@@ -36,9 +36,7 @@ void write_acl(XdrWriter& out, const vfs::Acl& acl) {
             case vfs::Who::group_at: who = "GROUP@"; break;
             case vfs::Who::everyone_at: who = "EVERYONE@"; break;
             case vfs::Who::user:
-            case vfs::Who::group:
-                who = {digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), entry.id).ptr};
-                break;
+            case vfs::Who::group: who = {digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), entry.id).ptr}; break;
         }
         out.text(who);
     }

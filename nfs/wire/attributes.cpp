@@ -91,8 +91,8 @@ std::byte* put_exclusive_create(const AttributeSource& s, std::byte* p) {
     return put_mask(p, mask);
 }
 std::byte* put_type(const AttributeSource& s, std::byte* p) {
-    constexpr FileType4 types[] = {FileType4::reg,  FileType4::reg, FileType4::dir, FileType4::lnk, FileType4::fifo,
-                                   FileType4::sock, FileType4::blk, FileType4::chr};
+    constexpr FileType4 types[] = {FileType4::reg,  FileType4::reg,  FileType4::dir, FileType4::lnk,
+                                   FileType4::fifo, FileType4::sock, FileType4::blk, FileType4::chr};
     return put32(p, static_cast<std::uint32_t>(types[static_cast<std::size_t>(s.object.type)]));
 }
 std::byte* put_fsid(const AttributeSource& s, std::byte* p) { return put64(put64(p, s.fsid.major), s.fsid.minor); }
@@ -146,9 +146,9 @@ constexpr std::uint8_t v0_up = 7, v1_up = 6, v2_up = 4;
 
 struct Row {
     Attribute attribute;
-    std::uint8_t minors;   // bit 0: minor version 0, and so on
-    Encoder encode;        // null: cannot be asked for (acl: is asked for, but encoded apart)
-    Decoder decode;        // null: cannot be set
+    std::uint8_t minors;  // bit 0: minor version 0, and so on
+    Encoder encode;       // null: cannot be asked for (acl: is asked for, but encoded apart)
+    Decoder decode;       // null: cannot be set
 };
 
 using A = Attribute;
@@ -235,9 +235,9 @@ constexpr std::size_t values_size_max = std::size(rows) * value_size_max + handl
 
 // The sets that the Linux client asks for all day, each compiled into straight code: an inode's attributes, the same with what READDIR
 // adds, and what it checks its cache with after a WRITE or CLOSE.
-constexpr AttributeMask linux_inode{A::type,   A::change,       A::size,          A::fsid,        A::fileid,     A::mode,
-                                    A::numlinks, A::owner,      A::owner_group,   A::rawdev,      A::space_used, A::time_access,
-                                    A::time_metadata, A::time_modify, A::mounted_on_fileid};
+constexpr AttributeMask linux_inode{A::type,       A::change,      A::size,          A::fsid,        A::fileid,
+                                    A::mode,       A::numlinks,    A::owner,         A::owner_group, A::rawdev,
+                                    A::space_used, A::time_access, A::time_metadata, A::time_modify, A::mounted_on_fileid};
 constexpr AttributeMask linux_directory_entry = linux_inode | AttributeMask{A::rdattr_error, A::filehandle};
 constexpr AttributeMask linux_cache_check{A::change, A::size, A::space_used, A::time_metadata, A::time_modify};
 static_assert(linux_inode == AttributeMask{0x0010011a, 0x00b0a23a});
@@ -245,9 +245,11 @@ static_assert(linux_inode == AttributeMask{0x0010011a, 0x00b0a23a});
 template <AttributeMask Mask>
 std::byte* put_known(const AttributeSource& source, std::byte* p) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-        ([&] {
-            if constexpr (Mask.has(static_cast<std::uint32_t>(I))) p = by_bit[I]->encode(source, p);
-        }(), ...);
+        (
+            [&] {
+                if constexpr (Mask.has(static_cast<std::uint32_t>(I))) p = by_bit[I]->encode(source, p);
+            }(),
+            ...);
     }(std::make_index_sequence<AttributeMask::bits>());
     return p;
 }

@@ -21,18 +21,18 @@ constexpr std::uint32_t clone_block_size = 4096;
 struct AttributeSource {
     const vfs::Attributes& object;
     Fsid fsid;
-    std::uint64_t mounted_on_fileid = 0;      // differs from the fileid for the root of a share only
+    std::uint64_t mounted_on_fileid = 0;  // differs from the fileid for the root of a share only
     std::uint32_t minor_version = 0;
     std::uint32_t lease_seconds = 0;
-    HandleBytes handle{};                     // needed for filehandle only
-    vfs::Space space;                         // needed for space_attributes only
+    HandleBytes handle{};  // needed for filehandle only
+    vfs::Space space;      // needed for space_attributes only
 };
 
 // The attributes of a minor version: all, those that can be set, those that cannot be asked for, and those that need AttributeSource::space.
 AttributeMask supported_attributes(std::uint32_t minor_version);
 AttributeMask settable_attributes(std::uint32_t minor_version);
 constexpr AttributeMask set_only_attributes{Attribute::time_access_set, Attribute::time_modify_set};
-constexpr AttributeMask space_attributes{Attribute::files_avail, Attribute::files_free,  Attribute::files_total,
+constexpr AttributeMask space_attributes{Attribute::files_avail, Attribute::files_free, Attribute::files_total,
                                          Attribute::space_avail, Attribute::space_free, Attribute::space_total};
 
 // Writes a fattr4 with those of `wanted` that this minor version supports and that can be read. Allocates nothing, acl excepted.
@@ -43,7 +43,7 @@ void write_attribute_error(XdrWriter& out, NfsStatus error);
 // What a SETATTR, CREATE or OPEN wants set.
 struct AttributeChange {
     vfs::SetAttributes set;
-    AttributeMask mask;        // the attrsset of a reply if all of it was done
+    AttributeMask mask;  // the attrsset of a reply if all of it was done
 };
 
 // Reads a fattr4 of attributes to be set.
@@ -53,7 +53,7 @@ NfsStatus read_settable(XdrReader& in, std::uint32_t minor_version, AttributeCha
 // VERIFY's and NVERIFY's argument, left undecoded: it is compared with our own encoding byte by byte.
 struct ExpectedAttributes {
     AttributeMask mask;
-    Bytes values;              // a view into the request
+    Bytes values;  // a view into the request
 };
 // Errors: badxdr, attrnotsupp, inval (set-only, or rdattr_error).
 NfsStatus read_expected(XdrReader& in, std::uint32_t minor_version, ExpectedAttributes& expected);
