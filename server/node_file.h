@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // NodeFile: DATA/node.json: which stores this node had when it last ran. A convenience, not the truth: each store knows its own identity
-// and cluster, so a lost data folder is rebuilt from the stores named on the command line.
+// and cluster, and metadata know each store's number, so a lost data folder is rebuilt from the stores named on the command line.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "cluster/stripe/stripe.h"
+#include "cluster/chunk/chunk_store.h"
 #include "server/base/disk.h"
 #include "server/base/result.h"
 
@@ -15,21 +15,16 @@ namespace strata {
 
 struct NodeFile {
     struct Store {
-        cluster::StoreIndex index = cluster::no_store;
         cluster::Uuid identity{};
         std::string folder;  // absolute
     };
     cluster::Uuid cluster{};
     std::vector<Store> stores;
-    cluster::StoreIndex next_index = 0;  // never given before
 
     static constexpr const char* path = "node.json";
     // nullopt: a new data folder. Errors: corrupt, bad_version, io.
     static Result<std::optional<NodeFile>> load(Disk& data);
     Result<> save(Disk& data) const;
 };
-
-std::string to_text(const cluster::Uuid& uuid);           // 8-4-4-4-12 lower-case hexadecimal
-Result<cluster::Uuid> parse_uuid(std::string_view text);  // Errors: bad_message
 
 }  // namespace strata

@@ -48,6 +48,7 @@ struct ShardChecksums {
     std::uint32_t digest = 0;  // CRC-32C of the little-endian block CRCs
 
     static ShardChecksums of(const BufferChain& bytes);
+    static std::uint32_t digest_of(std::span<const std::uint32_t> blocks);
 };
 
 struct ShardInfo {
@@ -73,10 +74,11 @@ class ChunkStore {
 public:
     virtual ~ChunkStore() = default;
 
-    // Durable when it returns. Concurrent puts share one fdatasync. Errors: exists, no_space, io (the store is then `failed`).
+    // Durable when it returns. 1 .. shard_size_max bytes. Concurrent puts share one fdatasync. Errors: exists, no_space, io (the store is
+    // then `failed`), timed_out (it may still happen), closed, invalid_argument.
     virtual Task<Result<>> put(const Context& ctx, ShardKey key, BufferChain bytes, ShardChecksums checksums) = 0;
     // The bytes [offset, offset+length) of the shard, after checking the CRC of each 4 KiB block they touch, and the digest if it is
-    // given. Errors: not_found, corrupt, io, invalid_argument (past the end).
+    // given (not 0). Errors: not_found, corrupt, io, invalid_argument (past the end).
     virtual Task<Result<BufferChain>> get(const Context& ctx, ShardKey key, std::uint32_t offset, std::uint32_t length,
                                           std::uint32_t digest) = 0;
     // Checks a whole shard on the disk, past any cache. Errors: as get.

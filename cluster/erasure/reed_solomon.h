@@ -26,6 +26,9 @@ public:
                          std::span<std::byte* const> out, std::size_t length) const;
 
 private:
+    Result<> decode(std::span<const int> have_numbers, std::span<const std::byte* const> have, std::span<const int> wanted,
+                    std::span<std::byte* const> out, std::size_t length) const;
+
     int k_, m_;
     std::vector<std::uint8_t> matrix_;         // (k+m) x k
     std::vector<std::uint8_t> encode_tables_;

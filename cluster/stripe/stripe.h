@@ -105,8 +105,12 @@ public:
     // Rebuilds the shards that are lost, corrupt, absent or on unusable stores onto other stores; returns the chunk's new record (the caller
     // commits it if the old one is still the present one). Equal to the old one: nothing was to do.
     Task<Result<Chunk>> rebuild(const Context& ctx, const Chunk& chunk);
-    // Verifies every shard on its disk. Returns the numbers of those that are bad.
+    // Verifies every shard on its disk. Returns the numbers of those that are bad: damaged, absent, never written or on unusable stores.
     Task<Result<std::vector<int>>> scrub(const Context& ctx, const Chunk& chunk);
+    // Encodes the chunk's data anew and compares all digests with its record: false means that data and parity disagree, though each
+    // shard is what was written. Errors: as read.
+    Task<Result<bool>> cross_check(const Context& ctx, const Chunk& chunk);
+    // Removes its shards from all usable stores; those on others become orphans, for the collector.
     Task<> remove(const Context& ctx, const Chunk& chunk);
 
 private:

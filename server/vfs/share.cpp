@@ -66,6 +66,8 @@ Result<Network> Network::parse(std::string_view text) {
     return network;
 }
 
+std::string_view to_string(Squash squash) { return squash_names[static_cast<std::size_t>(squash)]; }
+
 bool Share::admits(const Endpoint& client) const {
     if (clients.empty()) return true;
     return std::ranges::any_of(clients, [&](const Network& n) { return n.contains(client); });
@@ -161,6 +163,7 @@ Result<> apply_option(ShareSpec& spec, std::string_view key, std::string_view va
         return fail(Errc::config,
                     fmt::format("--share {}: unknown option \"{}\" (known: owner, mode, ro, squash, client, comment)", whole, key));
     }
+    spec.given.insert(std::string(key));
     return {};
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,8 @@ enum class Squash : std::uint8_t {
     all,        // everybody becomes anonymous
 };
 
+std::string_view to_string(Squash squash);  // as the command line spells it
+
 struct Share {
     std::string name;  // 1..80 bytes UTF-8 without '/', unique without regard to case
     FileId root;       // a directory of the volume
@@ -55,6 +58,7 @@ struct Share {
 struct ShareSpec {
     Share share;
     std::optional<std::uint32_t> uid, gid, mode;
+    std::set<std::string, std::less<>> given;               // the keys that were named
     static Result<ShareSpec> parse(std::string_view text);  // Errors: config, naming the key
 };
 
