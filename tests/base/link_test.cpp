@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program links, and the real runtime starts and stops.
-#include <gtest/gtest.h>
-
 #include <future>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
+#include <gtest/gtest.h>
 
 #include "server/base/crc32c.h"
 #include "server/base/system_runtime.h"

@@ -2,14 +2,13 @@
 // The system's runtime as a whole, and RealWorld's slow includes.
 #include "tests/base/real_world.h"
 
-#include <gtest/gtest.h>
-
 #include <future>
 #include <thread>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_future.hpp>
+#include <gtest/gtest.h>
 
 namespace strata {
 
