@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // A folder of the host's file system as a Disk.
-#include "server/base/disk.h"
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -15,6 +13,8 @@
 #include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "server/base/disk.h"
 
 namespace strata {
 
