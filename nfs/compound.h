@@ -64,7 +64,8 @@ struct Compound {
     std::shared_ptr<const std::vector<std::byte>> replay;
     ClientId client = 0;                  // of the session; minor version 0: of the stateid or owner in the operation
     std::size_t reply_limit = record_size_max;  // bytes of the whole RPC reply
-    std::size_t reply_base = 0;           // bytes of the writer before this COMPOUND's RPC reply
+    std::size_t request_bytes = 0;              // of the whole RPC call
+    std::size_t reply_base = 0;                 // bytes of the writer before this COMPOUND's RPC reply
 
     // --- filehandles and stateids ---
     FileRef current, saved;

@@ -81,6 +81,7 @@ int serve(Config config) {
             main_thread.stop();
         });
         boost::asio::co_spawn(system.io().executor(0), appliance.failed(), [&](std::exception_ptr, const Error& error) {
+            if (error == Errc::closed) return;  // we closed it ourselves
             log.error("the metadata can no longer be written: stopping; what was acknowledged is safe", {{"error", to_string(error)}});
             status = exit_failed;
             main_thread.stop();

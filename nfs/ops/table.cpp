@@ -15,20 +15,20 @@ namespace {
 // A row without a handler is an operation that we do not offer: notsupp, in the minor versions that know it.
 constexpr OpEntry ops[] = {
     // clang-format off
-    {.code = 3, .name = "ACCESS", .minors = minor::all, .needs_current_fh = true, .reply_bound = 8},  // .run = op_access
+    {.code = 3, .name = "ACCESS", .minors = minor::all, .needs_current_fh = true, .reply_bound = 8, .run = op_access},
     {.code = 4, .name = "CLOSE", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::bad_stateid,
      .reply_bound = 16},  // .run = op_close
-    {.code = 5, .name = "COMMIT", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::isdir, .reply_bound = 8},
-    // .run = op_commit
+    {.code = 5, .name = "COMMIT", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::isdir, .reply_bound = 8,
+     .run = op_commit},
     {.code = 6, .name = "CREATE", .minors = minor::all, .needs_current_fh = true, .mutates = true,
-     .on_pseudo_root = NfsStatus::rofs, .reply_bound = 40},  // .run = op_create
+     .on_pseudo_root = NfsStatus::rofs, .reply_bound = 40, .run = op_create},
     {.code = 7, .name = "DELEGPURGE", .minors = minor::all},
     {.code = 8, .name = "DELEGRETURN", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::bad_stateid},
     // .run = op_delegreturn
-    {.code = 9, .name = "GETATTR", .minors = minor::all, .needs_current_fh = true, .reply_bound = 16},  // .run = op_getattr
+    {.code = 9, .name = "GETATTR", .minors = minor::all, .needs_current_fh = true, .reply_bound = 16, .run = op_getattr},
     {.code = 10, .name = "GETFH", .minors = minor::all, .needs_current_fh = true, .reply_bound = 68, .now = op_getfh},
     {.code = 11, .name = "LINK", .minors = minor::all, .needs_current_fh = true, .needs_saved_fh = true, .mutates = true,
-     .on_pseudo_root = NfsStatus::rofs, .reply_bound = 20},  // .run = op_link
+     .on_pseudo_root = NfsStatus::rofs, .reply_bound = 20, .run = op_link},
     {.code = 12, .name = "LOCK", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::isdir, .reply_bound = 1100},
     // .run = op_lock
     {.code = 13, .name = "LOCKT", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::isdir,
@@ -37,7 +37,7 @@ constexpr OpEntry ops[] = {
      .reply_bound = 16},  // .run = op_locku
     {.code = 15, .name = "LOOKUP", .minors = minor::all, .needs_current_fh = true, .run = op_lookup},
     {.code = 16, .name = "LOOKUPP", .minors = minor::all, .needs_current_fh = true, .run = op_lookupp},
-    {.code = 17, .name = "NVERIFY", .minors = minor::all, .needs_current_fh = true},  // .run = op_nverify
+    {.code = 17, .name = "NVERIFY", .minors = minor::all, .needs_current_fh = true, .run = op_nverify},
     {.code = 18, .name = "OPEN", .minors = minor::all, .needs_current_fh = true, .reply_bound = 160},  // .run = op_open
     {.code = 19, .name = "OPENATTR", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::notsupp},
     {.code = 20, .name = "OPEN_CONFIRM", .minors = minor::v0, .needs_current_fh = true, .on_pseudo_root = NfsStatus::bad_stateid,
@@ -47,26 +47,26 @@ constexpr OpEntry ops[] = {
     {.code = 22, .name = "PUTFH", .minors = minor::all, .now = op_putfh},
     {.code = 23, .name = "PUTPUBFH", .minors = minor::all, .now = op_putrootfh},
     {.code = 24, .name = "PUTROOTFH", .minors = minor::all, .now = op_putrootfh},
-    {.code = 25, .name = "READ", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::isdir, .reply_bound = 8},
-    // .run = op_read
-    {.code = 26, .name = "READDIR", .minors = minor::all, .needs_current_fh = true, .reply_bound = 16},  // .run = op_readdir
+    {.code = 25, .name = "READ", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::isdir, .reply_bound = 8,
+     .run = op_read},
+    {.code = 26, .name = "READDIR", .minors = minor::all, .needs_current_fh = true, .reply_bound = 16, .run = op_readdir},
     {.code = 27, .name = "READLINK", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::inval,
-     .reply_bound = 8},  // .run = op_readlink
+     .reply_bound = 8, .run = op_readlink},
     {.code = 28, .name = "REMOVE", .minors = minor::all, .needs_current_fh = true, .mutates = true,
-     .on_pseudo_root = NfsStatus::rofs, .reply_bound = 20},  // .run = op_remove
+     .on_pseudo_root = NfsStatus::rofs, .reply_bound = 20, .run = op_remove},
     {.code = 29, .name = "RENAME", .minors = minor::all, .needs_current_fh = true, .needs_saved_fh = true, .mutates = true,
-     .on_pseudo_root = NfsStatus::rofs, .reply_bound = 40},  // .run = op_rename
+     .on_pseudo_root = NfsStatus::rofs, .reply_bound = 40, .run = op_rename},
     {.code = 30, .name = "RENEW", .minors = minor::v0},  // .run = op_renew
     {.code = 31, .name = "RESTOREFH", .minors = minor::all, .now = op_restorefh},
     {.code = 32, .name = "SAVEFH", .minors = minor::all, .needs_current_fh = true, .now = op_savefh},
     {.code = 33, .name = "SECINFO", .minors = minor::all, .needs_current_fh = true, .reply_bound = 64},  // .run = op_secinfo
     {.code = 34, .name = "SETATTR", .minors = minor::all, .needs_current_fh = true, .mutates = true,
-     .on_pseudo_root = NfsStatus::rofs, .reply_bound = 20},  // .run = op_setattr
+     .on_pseudo_root = NfsStatus::rofs, .reply_bound = 20, .run = op_setattr},
     {.code = 35, .name = "SETCLIENTID", .minors = minor::v0, .reply_bound = 300},  // .run = op_setclientid
     {.code = 36, .name = "SETCLIENTID_CONFIRM", .minors = minor::v0},  // .run = op_setclientid_confirm
-    {.code = 37, .name = "VERIFY", .minors = minor::all, .needs_current_fh = true},  // .run = op_verify
+    {.code = 37, .name = "VERIFY", .minors = minor::all, .needs_current_fh = true, .run = op_verify},
     {.code = 38, .name = "WRITE", .minors = minor::all, .needs_current_fh = true, .mutates = true,
-     .on_pseudo_root = NfsStatus::isdir, .reply_bound = 16},  // .run = op_write
+     .on_pseudo_root = NfsStatus::isdir, .reply_bound = 16, .run = op_write},
     {.code = 39, .name = "RELEASE_LOCKOWNER", .minors = minor::v0},  // .run = op_release_lockowner
     {.code = 40, .name = "BACKCHANNEL_CTL", .minors = minor::since1},  // .now = op_backchannel_ctl
     {.code = 41, .name = "BIND_CONN_TO_SESSION", .minors = minor::since1, .reply_bound = 32, .position = Position::alone},

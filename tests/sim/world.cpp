@@ -233,11 +233,15 @@ void World::jump_wall_clock(Duration by) { state_->clock.jump_wall(by); }
 void World::trace(std::string_view event) { state_->hash.mix(event); }
 std::uint64_t World::trace_hash() const { return state_->hash.value(); }
 
-// False: nothing happens up to `limit` any more.
+void World::poll() {
+    state_->io.restart();  // else poll() does nothing once it ran dry
+    state_->io.poll();
+}
+
+// What is ready, then the next event. False: nothing happens up to `limit` any more.
 bool World::step(Instant limit) {
     auto& s = *state_;
-    s.io.restart();
-    s.io.poll();
+    poll();
     if (s.events.empty()) return false;
     auto first = s.events.begin();
     if (first->first.when > limit || first->first.when == Instant::max()) return false;
@@ -262,9 +266,8 @@ void World::drive(Task<> task, Duration limit) {
         progress->error = error;
     });
     auto end = s.clock.now() + limit;
-    while (!progress->done) {
+    for (poll(); !progress->done; poll()) {
         if (step(end)) continue;
-        if (progress->done) break;
         throw WorldIdle("seed " + std::to_string(s.seed) + ": the task waits for something that never comes (" +
                         std::to_string(s.events.size()) + " events lie beyond the limit)");
     }
