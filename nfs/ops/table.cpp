@@ -61,7 +61,7 @@ constexpr OpEntry ops[] = {
     {.code = 32, .name = "SAVEFH", .minors = minor::all, .needs_current_fh = true, .now = op_savefh},
     {.code = 33, .name = "SECINFO", .minors = minor::all, .needs_current_fh = true, .reply_bound = 64},  // .run = op_secinfo
     {.code = 34, .name = "SETATTR", .minors = minor::all, .needs_current_fh = true, .mutates = true,
-     .on_pseudo_root = NfsStatus::rofs, .reply_bound = 20, .run = op_setattr},
+     .on_pseudo_root = NfsStatus::rofs, .reply_bound = 20, .error_has_bitmap = true, .run = op_setattr},
     {.code = 35, .name = "SETCLIENTID", .minors = minor::v0, .reply_bound = 300},  // .run = op_setclientid
     {.code = 36, .name = "SETCLIENTID_CONFIRM", .minors = minor::v0},  // .run = op_setclientid_confirm
     {.code = 37, .name = "VERIFY", .minors = minor::all, .needs_current_fh = true, .run = op_verify},
@@ -92,36 +92,36 @@ constexpr OpEntry ops[] = {
     {.code = 56, .name = "WANT_DELEGATION", .minors = minor::since1, .needs_current_fh = true},
     {.code = 57, .name = "DESTROY_CLIENTID", .minors = minor::since1, .position = Position::alone},  // .run = op_destroy_clientid
     {.code = 58, .name = "RECLAIM_COMPLETE", .minors = minor::since1},  // .run = op_reclaim_complete
-    {.code = 59, .name = "ALLOCATE", .minors = minor::v2, .needs_current_fh = true, .mutates = true, .on_pseudo_root = NfsStatus::isdir},
-    // .run = op_allocate
+    {.code = 59, .name = "ALLOCATE", .minors = minor::v2, .needs_current_fh = true, .mutates = true, .on_pseudo_root = NfsStatus::isdir,
+     .run = op_allocate},
     {.code = 60, .name = "COPY", .minors = minor::v2, .needs_current_fh = true, .needs_saved_fh = true, .mutates = true,
-     .on_pseudo_root = NfsStatus::isdir, .reply_bound = 60},  // .run = op_copy
+     .on_pseudo_root = NfsStatus::isdir, .reply_bound = 60, .run = op_copy},
     {.code = 61, .name = "COPY_NOTIFY", .minors = minor::v2, .needs_current_fh = true, .on_pseudo_root = NfsStatus::isdir},
     {.code = 62, .name = "DEALLOCATE", .minors = minor::v2, .needs_current_fh = true, .mutates = true,
-     .on_pseudo_root = NfsStatus::isdir},  // .run = op_deallocate
+     .on_pseudo_root = NfsStatus::isdir, .run = op_deallocate},
     {.code = 63, .name = "IO_ADVISE", .minors = minor::v2, .needs_current_fh = true, .on_pseudo_root = NfsStatus::isdir,
-     .reply_bound = 16},  // .run = op_io_advise
+     .reply_bound = 16, .run = op_io_advise},
     {.code = 64, .name = "LAYOUTERROR", .minors = minor::v2, .needs_current_fh = true},
     {.code = 65, .name = "LAYOUTSTATS", .minors = minor::v2, .needs_current_fh = true},
-    {.code = 66, .name = "OFFLOAD_CANCEL", .minors = minor::v2, .needs_current_fh = true, .on_pseudo_root = NfsStatus::isdir},
-    // .run = op_offload_cancel
+    {.code = 66, .name = "OFFLOAD_CANCEL", .minors = minor::v2, .needs_current_fh = true, .on_pseudo_root = NfsStatus::isdir,
+     .run = op_offload_cancel},
     {.code = 67, .name = "OFFLOAD_STATUS", .minors = minor::v2, .needs_current_fh = true, .on_pseudo_root = NfsStatus::isdir,
-     .reply_bound = 24},  // .run = op_offload_status
+     .reply_bound = 24, .run = op_offload_status},
     {.code = 68, .name = "READ_PLUS", .minors = minor::v2, .needs_current_fh = true, .on_pseudo_root = NfsStatus::isdir,
-     .reply_bound = 8},  // .run = op_read_plus
-    {.code = 69, .name = "SEEK", .minors = minor::v2, .needs_current_fh = true, .on_pseudo_root = NfsStatus::isdir, .reply_bound = 12},
-    // .run = op_seek
+     .reply_bound = 8, .run = op_read_plus},
+    {.code = 69, .name = "SEEK", .minors = minor::v2, .needs_current_fh = true, .on_pseudo_root = NfsStatus::isdir, .reply_bound = 12,
+     .run = op_seek},
     {.code = 70, .name = "WRITE_SAME", .minors = minor::v2, .needs_current_fh = true, .mutates = true,
      .on_pseudo_root = NfsStatus::isdir},
     {.code = 71, .name = "CLONE", .minors = minor::v2, .needs_current_fh = true, .needs_saved_fh = true, .mutates = true,
-     .on_pseudo_root = NfsStatus::isdir},  // .run = op_clone
+     .on_pseudo_root = NfsStatus::isdir, .run = op_clone},
     {.code = 72, .name = "GETXATTR", .minors = minor::v2, .needs_current_fh = true, .on_pseudo_root = NfsStatus::noxattr,
-     .reply_bound = 4},  // .run = op_getxattr
+     .reply_bound = 4, .run = op_getxattr},
     {.code = 73, .name = "SETXATTR", .minors = minor::v2, .needs_current_fh = true, .mutates = true,
-     .on_pseudo_root = NfsStatus::rofs, .reply_bound = 20},  // .run = op_setxattr
-    {.code = 74, .name = "LISTXATTRS", .minors = minor::v2, .needs_current_fh = true, .reply_bound = 16},  // .run = op_listxattrs
+     .on_pseudo_root = NfsStatus::rofs, .reply_bound = 20, .run = op_setxattr},
+    {.code = 74, .name = "LISTXATTRS", .minors = minor::v2, .needs_current_fh = true, .reply_bound = 16, .run = op_listxattrs},
     {.code = 75, .name = "REMOVEXATTR", .minors = minor::v2, .needs_current_fh = true, .mutates = true,
-     .on_pseudo_root = NfsStatus::rofs, .reply_bound = 20},  // .run = op_removexattr
+     .on_pseudo_root = NfsStatus::rofs, .reply_bound = 20, .run = op_removexattr},
     // clang-format on
 };
 static_assert(std::ranges::is_sorted(ops, {}, &OpEntry::code));
