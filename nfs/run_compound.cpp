@@ -59,8 +59,8 @@ Task<NfsStatus> run_op_at(Compound& compound, XdrReader& in, XdrWriter& out) {
     out.u32(status == NfsStatus::op_illegal ? op_illegal_code : code);
     const auto status_at = out.hole();
     const auto body = out.mark();
+    compound.keep_error_body = false;
     if (status == NfsStatus::ok) {
-        compound.keep_error_body = false;
         status = op->now != nullptr ? op->now(compound, in, out) : co_await op->run(compound, in, out);
         if (status != NfsStatus::ok && !compound.keep_error_body) out.rewind(body);
         if (out.size() - compound.reply_base > compound.reply_limit && !compound.replayed) {
@@ -68,6 +68,7 @@ Task<NfsStatus> run_op_at(Compound& compound, XdrReader& in, XdrWriter& out) {
             status = compound.cache_this ? NfsStatus::rep_too_big_to_cache : NfsStatus::rep_too_big;
         }
     }
+    if (status != NfsStatus::ok && known && op->error_has_bitmap && !compound.keep_error_body) out.u32(0);
     if (compound.replayed) {
         out.rewind(start);
     } else {
