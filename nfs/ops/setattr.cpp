@@ -22,7 +22,10 @@ void reduce_to_mode(vfs::SetAttributes& set, const vfs::Attributes& object) {
     set.mode = mode;
 }
 
-Task<NfsStatus> set_attributes(Compound& compound, XdrReader& in, AttributeMask& done) {
+}  // namespace
+
+// All or nothing: the file system sets what it is given in one step; a failure's attrsset is empty.
+Task<NfsStatus> op_setattr(Compound& compound, XdrReader& in, XdrWriter& out) {
     Stateid stateid;
     in.read(stateid);
     AttributeChange change;
@@ -36,24 +39,16 @@ Task<NfsStatus> set_attributes(Compound& compound, XdrReader& in, AttributeMask&
     if (change.mask.none() || change.set.acl) {
         const auto object = co_await compound.fs().get_attributes(compound.ctx, file);
         if (!object) co_return to_status(object.error());
-        if (change.mask.none()) co_return NfsStatus::ok;
+        if (change.mask.none()) {
+            write_mask(out, change.mask);
+            co_return NfsStatus::ok;
+        }
         reduce_to_mode(change.set, *object);
     }
     const auto result = co_await compound.fs().set_attributes(compound.ctx, file, change.set, proven);
     if (!result) co_return to_status(result.error());
-    done = change.mask;
+    write_mask(out, change.mask);
     co_return NfsStatus::ok;
-}
-
-}  // namespace
-
-// All or nothing: the file system sets what it is given in one step. The reply names what was set even if that is nothing.
-Task<NfsStatus> op_setattr(Compound& compound, XdrReader& in, XdrWriter& out) {
-    AttributeMask done;
-    const auto status = co_await set_attributes(compound, in, done);
-    compound.keep_error_body = true;
-    write_mask(out, done);
-    co_return status;
 }
 
 }  // namespace strata::nfs
