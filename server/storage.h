@@ -62,11 +62,11 @@ private:
     Storage(const Runtime& runtime, OpenDisk open_disk, StorageConfig config);
     Task<Result<>> open_all(const Context& ctx);
     Task<Result<>> load_node_file(const Context& ctx);
-    Task<Result<>> open_meta(const Context& ctx, const std::vector<OpenedStore>& opened);
-    Task<Result<>> number_stores(const Context& ctx, const std::vector<OpenedStore>& opened);
+    Task<Result<>> open_meta(const Context& ctx);
+    Task<Result<>> number_stores(const Context& ctx);
     Task<Result<>> settle_policy(const Context& ctx);
     void open_volume();
-    vfs::Space space(vfs::DomainId domain) const;
+    vfs::Space space(vfs::DomainId domain);
 
     const Runtime& runtime_;
     Log log_;
@@ -87,6 +87,9 @@ private:
     std::unique_ptr<cluster::OrphanCollector> orphans_;
     std::unique_ptr<cluster::Volume> volume_;
     std::unique_ptr<cluster::ClusterFileSystem> fs_;
+    std::mutex space_mutex_;
+    vfs::Space space_;
+    Instant space_until_;
 };
 
 }  // namespace strata
