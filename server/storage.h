@@ -9,7 +9,7 @@
 
 #include <boost/json/object.hpp>
 
-#include "cluster/fs/chunk_catalog.h"
+#include "cluster/fs/volume_catalog.h"
 #include "cluster/fs/cluster_file_system.h"
 #include "cluster/fs/meta_records.h"
 #include "cluster/fs/volume.h"
@@ -80,7 +80,7 @@ private:
     std::unique_ptr<cluster::SqliteMetaStore> meta_;
     std::unique_ptr<cluster::MetaRecords> records_;
     std::unique_ptr<cluster::LocalStoreSet> stores_;
-    std::unique_ptr<cluster::ChunkCatalog> catalog_;
+    std::unique_ptr<cluster::VolumeCatalog> catalog_;
     std::unique_ptr<cluster::Repairer> repairer_;
     std::unique_ptr<cluster::StripeIo> stripes_;
     std::unique_ptr<cluster::Scrubber> scrubber_;
