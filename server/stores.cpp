@@ -3,6 +3,7 @@
 #include "server/stores.h"
 
 #include <algorithm>
+
 #include <fmt/format.h>
 
 namespace strata {
