@@ -68,14 +68,11 @@ constexpr OpEntry ops[] = {
     {.code = 38, .name = "WRITE", .minors = minor::all, .needs_current_fh = true, .mutates = true,
      .on_pseudo_root = NfsStatus::isdir, .reply_bound = 16, .run = op_write},
     {.code = 39, .name = "RELEASE_LOCKOWNER", .minors = minor::v0},  // .run = op_release_lockowner
-    {.code = 40, .name = "BACKCHANNEL_CTL", .minors = minor::since1},  // .now = op_backchannel_ctl
-    {.code = 41, .name = "BIND_CONN_TO_SESSION", .minors = minor::since1, .reply_bound = 32, .position = Position::alone},
-    // .now = op_bind_conn_to_session
-    {.code = 42, .name = "EXCHANGE_ID", .minors = minor::since1, .reply_bound = 400, .position = Position::alone},
-    // .run = op_exchange_id
-    {.code = 43, .name = "CREATE_SESSION", .minors = minor::since1, .reply_bound = 100, .position = Position::alone},
-    // .run = op_create_session
-    {.code = 44, .name = "DESTROY_SESSION", .minors = minor::since1, .position = Position::alone},  // .run = op_destroy_session
+    {.code = 40, .name = "BACKCHANNEL_CTL", .minors = minor::since1, .now = op_backchannel_ctl},
+    {.code = 41, .name = "BIND_CONN_TO_SESSION", .minors = minor::since1, .reply_bound = 32, .position = Position::alone, .now = op_bind_conn_to_session},
+    {.code = 42, .name = "EXCHANGE_ID", .minors = minor::since1, .reply_bound = 400, .position = Position::alone, .run = op_exchange_id},
+    {.code = 43, .name = "CREATE_SESSION", .minors = minor::since1, .reply_bound = 100, .position = Position::alone, .run = op_create_session},
+    {.code = 44, .name = "DESTROY_SESSION", .minors = minor::since1, .position = Position::alone, .run = op_destroy_session},
     {.code = 45, .name = "FREE_STATEID", .minors = minor::since1},  // .now = op_free_stateid
     {.code = 46, .name = "GET_DIR_DELEGATION", .minors = minor::since1, .needs_current_fh = true, .reply_bound = 8},
     {.code = 47, .name = "GETDEVICEINFO", .minors = minor::since1},
@@ -85,13 +82,12 @@ constexpr OpEntry ops[] = {
     {.code = 51, .name = "LAYOUTRETURN", .minors = minor::since1},
     {.code = 52, .name = "SECINFO_NO_NAME", .minors = minor::since1, .needs_current_fh = true, .reply_bound = 64},
     // .run = op_secinfo_no_name
-    {.code = 53, .name = "SEQUENCE", .minors = minor::since1, .reply_bound = 36, .position = Position::sequence},
-    // .now = op_sequence
+    {.code = 53, .name = "SEQUENCE", .minors = minor::since1, .reply_bound = 36, .position = Position::sequence, .now = op_sequence},
     {.code = 54, .name = "SET_SSV", .minors = minor::since1},
     {.code = 55, .name = "TEST_STATEID", .minors = minor::since1},  // .now = op_test_stateid
     {.code = 56, .name = "WANT_DELEGATION", .minors = minor::since1, .needs_current_fh = true},
-    {.code = 57, .name = "DESTROY_CLIENTID", .minors = minor::since1, .position = Position::alone},  // .run = op_destroy_clientid
-    {.code = 58, .name = "RECLAIM_COMPLETE", .minors = minor::since1},  // .run = op_reclaim_complete
+    {.code = 57, .name = "DESTROY_CLIENTID", .minors = minor::since1, .position = Position::alone, .run = op_destroy_clientid},
+    {.code = 58, .name = "RECLAIM_COMPLETE", .minors = minor::since1, .run = op_reclaim_complete},
     {.code = 59, .name = "ALLOCATE", .minors = minor::v2, .needs_current_fh = true, .mutates = true, .on_pseudo_root = NfsStatus::isdir,
      .run = op_allocate},
     {.code = 60, .name = "COPY", .minors = minor::v2, .needs_current_fh = true, .needs_saved_fh = true, .mutates = true,

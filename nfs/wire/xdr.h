@@ -70,6 +70,8 @@ public:
     }
     std::size_t remaining() const { return static_cast<std::size_t>(end_ - at_); }
     std::size_t position() const { return static_cast<std::size_t>(at_ - record_->data()); }
+    // What has not been read yet.
+    Bytes rest() const { return {at_, end_}; }
     // The bytes from an earlier position() up to here.
     Bytes since(std::size_t position) const { return {record_->data() + position, at_}; }
 
