@@ -2,6 +2,7 @@
 // Server: start, accept, stop.
 #include "nfs/server.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -9,21 +10,7 @@ namespace strata::nfs {
 
 namespace {
 
-constexpr std::string_view settings_table = "nfs", handle_key_record = "handle_key";
-
-// Superuser, for the service's own work.
-const Credentials& own_credentials() {
-    static const Credentials superuser = Credentials::superuser();
-    return superuser;
-}
-
-Context own_context(Service& service) {
-    Context ctx;
-    ctx.clock = service.runtime.clock;
-    ctx.log = &service.log;
-    ctx.caller = &own_credentials();
-    return ctx;
-}
+constexpr std::string_view settings_table = "nfs", handle_key_record = "handle_key", epoch_record = "epoch";
 
 Task<> serve_connection(std::shared_ptr<Connection> connection) { co_await connection->run(); }
 
@@ -47,14 +34,48 @@ Task<Result<>> Server::load_key(const Context& ctx) {
     co_return co_await records.put(ctx, settings_table, handle_key_record, as_text(std::as_bytes(std::span(service_.handle_key))));
 }
 
+// Every start has a number of its own, larger than any before: what an earlier incarnation gave out is told by it.
+Task<Result<std::uint32_t>> Server::next_epoch(const Context& ctx) {
+    auto& records = *service_.parts.records;
+    const auto stored = co_await records.get(ctx, settings_table, epoch_record);
+    if (!stored && !(stored.error() == Errc::not_found)) co_return fail(stored.error());
+    std::byte bytes[4] = {};
+    if (stored && stored->size() == sizeof bytes) std::memcpy(bytes, stored->data(), sizeof bytes);
+    const auto epoch = load_be32(bytes) + 1;
+    store_be32(bytes, epoch);
+    CO_CHECK_OK(co_await records.put(ctx, settings_table, epoch_record, as_text(bytes)));
+    co_return epoch;
+}
+
 Task<Result<>> Server::start() {
-    const auto ctx = own_context(service_);
+    const auto ctx = service_.own_context();
     CO_CHECK_OK(co_await load_key(ctx));
+    CO_TRY(epoch, co_await next_epoch(ctx));
+    service_.clients.begin(epoch);
+    CO_CHECK_OK(co_await service_.grace.load(ctx, service_.runtime.clock->now() + service_.config.grace));
+    if (service_.grace.active()) service_.log.info("grace: clients of before the restart take back what they held");
     group_.spawn(service_.runtime.executor(), [this] { return keep_time(); });
     co_return Result<>();
 }
 
-Task<> Server::keep_time() { co_return; }
+// Leases and grace end by this clock, a quarter of a lease late at most.
+Task<> Server::keep_time() {
+    auto& clock = *service_.runtime.clock;
+    const auto step = std::min<Duration>(service_.config.lease / 4, 5s);
+    while (!group_.stopping()) {
+        co_await clock.sleep_for(step);
+        if (group_.stopping()) co_return;
+        const auto now = clock.now();
+        if (service_.grace.time_over(now)) {
+            co_await service_.grace.end(service_.own_context());
+            service_.log.info("grace is over");
+        }
+        for (auto& client : service_.clients.overdue(now, service_.config.courtesy)) {
+            // A sign of life may have come since.
+            if (client->lease_over(clock.now(), service_.config.lease)) co_await service_.end_client(std::move(client));
+        }
+    }
+}
 
 void Server::own(std::unique_ptr<Listener> listener) {
     std::lock_guard lock(mutex_);

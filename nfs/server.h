@@ -38,6 +38,7 @@ public:
 
 private:
     Task<Result<>> load_key(const Context& ctx);
+    Task<Result<std::uint32_t>> next_epoch(const Context& ctx);
     Task<> keep_time();
     void ended(std::uint64_t id);
 

@@ -9,7 +9,7 @@
 
 #include <boost/json/object.hpp>
 
-#include "cluster/fs/chunk_catalog.h"
+#include "cluster/fs/volume_catalog.h"
 #include "cluster/fs/cluster_file_system.h"
 #include "cluster/fs/meta_records.h"
 #include "cluster/fs/volume.h"
@@ -62,11 +62,11 @@ private:
     Storage(const Runtime& runtime, OpenDisk open_disk, StorageConfig config);
     Task<Result<>> open_all(const Context& ctx);
     Task<Result<>> load_node_file(const Context& ctx);
-    Task<Result<>> open_meta(const Context& ctx, const std::vector<OpenedStore>& opened);
-    Task<Result<>> number_stores(const Context& ctx, const std::vector<OpenedStore>& opened);
+    Task<Result<>> open_meta(const Context& ctx);
+    Task<Result<>> number_stores(const Context& ctx);
     Task<Result<>> settle_policy(const Context& ctx);
     void open_volume();
-    vfs::Space space(vfs::DomainId domain) const;
+    vfs::Space space(vfs::DomainId domain);
 
     const Runtime& runtime_;
     Log log_;
@@ -80,13 +80,16 @@ private:
     std::unique_ptr<cluster::SqliteMetaStore> meta_;
     std::unique_ptr<cluster::MetaRecords> records_;
     std::unique_ptr<cluster::LocalStoreSet> stores_;
-    std::unique_ptr<cluster::ChunkCatalog> catalog_;
+    std::unique_ptr<cluster::VolumeCatalog> catalog_;
     std::unique_ptr<cluster::Repairer> repairer_;
     std::unique_ptr<cluster::StripeIo> stripes_;
     std::unique_ptr<cluster::Scrubber> scrubber_;
     std::unique_ptr<cluster::OrphanCollector> orphans_;
     std::unique_ptr<cluster::Volume> volume_;
     std::unique_ptr<cluster::ClusterFileSystem> fs_;
+    std::mutex space_mutex_;
+    vfs::Space space_;
+    Instant space_until_;
 };
 
 }  // namespace strata

@@ -65,6 +65,7 @@ Result<> StateMachine::prepare() {
         {&delete_extent_, "DELETE FROM extent WHERE map=?1 AND start=?2"},
         {&put_chunk_, "INSERT OR REPLACE INTO chunk(id, born, refs, body) VALUES(?1, ?2, ?3, ?4)"},
         {&delete_chunk_, "DELETE FROM chunk WHERE id=?1"},
+        {&move_chunk_, "UPDATE chunk SET body=?2 WHERE id=?1"},
         {&adjust_chunk_, "UPDATE chunk SET refs=refs+?2 WHERE id=?1 RETURNING refs"},
         {&put_xattr_, "INSERT OR REPLACE INTO xattr(inode, name, born, value) VALUES(?1, ?2, ?3, ?4)"},
         {&delete_xattr_, "DELETE FROM xattr WHERE inode=?1 AND name=?2"},
@@ -180,6 +181,13 @@ Result<> StateMachine::change(const PutChunk& put) {
 Result<> StateMachine::change(const DeleteChunk& remove) {
     const auto key = chunk_key(remove.id);
     return delete_chunk_.bind(1, key).execute();
+}
+
+Result<> StateMachine::change(const MoveChunk& move) {
+    const auto key = chunk_key(move.chunk.id);
+    ByteWriter body;
+    write_chunk_body(body, move.chunk);
+    return move_chunk_.bind(1, key).bind(2, body.bytes()).execute();
 }
 
 Result<> StateMachine::change(const AdjustChunk& adjust) {

@@ -47,6 +47,7 @@ private:
     Result<> change(const PutChunk& put);
     Result<> change(const DeleteChunk& remove);
     Result<> change(const AdjustChunk& adjust);
+    Result<> change(const MoveChunk& move);
     Result<> change(const PutXattr& put);
     Result<> change(const DeleteXattr& remove);
     Result<> change(const PutRecord& put);
@@ -60,7 +61,7 @@ private:
     SqliteStatement begin_, commit_, rollback_, write_state_;
     SqliteStatement insert_inode_, update_inode_, delete_inode_, delete_xattrs_;
     SqliteStatement put_entry_, delete_entry_, put_extent_, delete_extent_;
-    SqliteStatement put_chunk_, delete_chunk_, adjust_chunk_;
+    SqliteStatement put_chunk_, delete_chunk_, adjust_chunk_, move_chunk_;
     SqliteStatement put_xattr_, delete_xattr_, put_record_, delete_record_, put_reap_, delete_reap_;
 };
 

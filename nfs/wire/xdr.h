@@ -70,6 +70,8 @@ public:
     }
     std::size_t remaining() const { return static_cast<std::size_t>(end_ - at_); }
     std::size_t position() const { return static_cast<std::size_t>(at_ - record_->data()); }
+    // What has not been read yet.
+    Bytes rest() const { return {at_, end_}; }
     // The bytes from an earlier position() up to here.
     Bytes since(std::size_t position) const { return {record_->data() + position, at_}; }
 
@@ -143,7 +145,7 @@ public:
     template <class T>
         requires requires(T& t) { t.fields(); }
     void read(T& v) {
-        std::apply([this](auto&... member) { (read(member), ...); }, v.fields());
+        std::apply([this](auto&... member) { (this->read(member), ...); }, v.fields());
     }
 
 private:
@@ -279,7 +281,7 @@ public:
         requires requires(T& t) { t.fields(); }
     void write(const T& v) {
         // fields() ties references so that one list serves both directions; nothing is changed through them here.
-        std::apply([this](const auto&... member) { (write(member), ...); }, const_cast<T&>(v).fields());
+        std::apply([this](const auto&... member) { (this->write(member), ...); }, const_cast<T&>(v).fields());
     }
 
     // The bytes written from `m` on, attachments left out: what a reply cache copies.

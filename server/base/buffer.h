@@ -18,8 +18,8 @@ class BufferPool;
 // The head of one allocation. Payload is 4 KiB-aligned for slabs from a pool of page size and above.
 struct Slab {
     std::atomic<std::uint32_t> references{1};
-    std::uint32_t capacity = 0;      // bytes of payload
-    BufferPool* pool = nullptr;      // null: plain heap
+    std::uint32_t capacity = 0;  // bytes of payload
+    BufferPool* pool = nullptr;  // null: plain heap
     std::byte* payload = nullptr;
 };
 
@@ -117,7 +117,7 @@ private:
 Slice allocate_heap(std::size_t bytes);
 
 // BufferPool: slabs of the classes 4 KiB, 64 KiB and 1 MiB (+ one page for headers), kept for reuse, bounded in total.
-// Any thread; each io thread has a small cache of its own inside.
+// Any thread; each has a small cache of its own inside. Outlives its slices (asserted).
 class BufferPool {
 public:
     // limit_bytes: of payload handed out and not yet released.

@@ -15,10 +15,10 @@
 namespace strata {
 
 enum class OpenMode : std::uint8_t {
-    read,           // must exist
-    read_write,     // must exist
-    create,         // read-write; made if absent
-    create_new,     // read-write; must not exist (Errc::exists)
+    read,        // must exist
+    read_write,  // must exist
+    create,      // read-write; made if absent
+    create_new,  // read-write; must not exist (Errc::exists)
 };
 
 // An open file. Different ranges may be used by several threads at once. What write_at() wrote may be lost or torn by a power cut
@@ -58,7 +58,7 @@ public:
     virtual Result<> remove(std::string_view path) = 0;
     // Replaces `to` atomically. Durable only after sync_folder() of the folder.
     virtual Result<> rename(std::string_view from, std::string_view to) = 0;
-    virtual Result<> make_folder(std::string_view path) = 0;  // parents too; fine if it exists
+    virtual Result<> make_folder(std::string_view path) = 0;    // parents too; fine if it exists
     virtual Result<> remove_folder(std::string_view path) = 0;  // must be empty
     // Names (not paths) directly inside, sorted. Errors: not_found.
     virtual Result<std::vector<std::string>> list(std::string_view folder) = 0;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // A folder of the host's file system as a Disk.
-#include "server/base/disk.h"
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -19,6 +17,8 @@
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "server/base/disk.h"
 
 namespace strata {
 

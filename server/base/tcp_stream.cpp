@@ -12,7 +12,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -207,9 +206,7 @@ public:
         }
     }
 
-    Result<std::size_t> try_read(std::span<std::byte> out, bool& would_block) override {
-        return receive(*connection_, out, would_block);
-    }
+    Result<std::size_t> try_read(std::span<std::byte> out, bool& would_block) override { return receive(*connection_, out, would_block); }
 
     Task<Result<>> write_all(std::span<const std::span<const std::byte>> pieces, Instant deadline) override {
         auto connection = connection_;

@@ -2,6 +2,7 @@
 // One chunk store on one simulated disk, and shards with recognisable bytes.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -44,6 +45,7 @@ public:
 
     Result<> open() {
         std::shared_ptr<Disk> mounted = disk->mount();
+        if (wrap) mounted = wrap(mounted);
         auto opened = world.run(SegmentChunkStore::open(world.runtime(), mounted, config));
         if (!opened) return fail(opened.error());
         store = std::move(*opened);
@@ -69,6 +71,7 @@ public:
     sim::World& world;
     SegmentStoreConfig config;
     std::shared_ptr<sim::SimDisk> disk;
+    std::function<std::shared_ptr<Disk>(std::shared_ptr<Disk>)> wrap;   // what the store sees of the disk
     Context ctx;
     std::shared_ptr<SegmentChunkStore> store;
 };
