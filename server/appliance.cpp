@@ -58,7 +58,7 @@ Task<Result<>> Appliance::start() {
     storage.volume.nodes_max = memory.nodes;
     storage.volume.data.dirty_bytes_max = memory.dirty;
     storage.volume.data.cache_bytes_max = memory.blocks;
-    CO_TRY(opened, co_await Storage::open(ctx, system_.runtime(), &open_system_disk, std::move(storage)));
+    CO_TRY(opened, co_await Storage::open(ctx, system_.runtime(), &open_exclusive_disk, std::move(storage)));
     storage_ = std::move(opened);
 
     CommitPoint commit_point;
@@ -69,7 +69,7 @@ Task<Result<>> Appliance::start() {
     shares_.replace(shares);
     CO_CHECK_OK(co_await open_nfs(ctx));
 
-    auto control = open_control_socket(system_.io().executor(0), config_.data + "/control.sock", log_.child("control"),
+    auto control = open_control_socket(system_.io().executor(0), *ctx.clock, config_.data + "/control.sock", log_.child("control"),
                                        [this](const boost::json::object& command) { return answer(command); });
     if (!control) co_return fail(std::move(control.error()));
     control_ = std::move(*control);
@@ -127,7 +127,8 @@ Task<Error> Appliance::failed() {
 Task<Result<>> Appliance::stop(Duration limit) {
     Context ctx = internal();
     ctx.deadline = ctx.clock->now() + limit;
-    if (control_) control_->close();
+    if (control_) CO_CHECK_OK(co_await control_->stop(ctx.clock->now() + limit / 3));
+    control_.reset();
     if (nfs_) co_await nfs_->stop(ctx.clock->now() + limit / 3);
     Result<> closed;
     if (storage_) closed = co_await storage_->close(ctx);

@@ -75,5 +75,8 @@ Result<std::vector<std::byte>> read_file(Disk& disk, std::string_view path, std:
 
 // The real thing: a folder of the host's file system, made if absent when `create`.
 Result<std::unique_ptr<Disk>> open_system_disk(const std::string& folder, bool create);
+// The same for one process alone: until the Disk is gone nobody opens the folder so again, under whatever name. Leaves no file behind;
+// ends with the process, however that ends. Errors: busy, naming the process that has it.
+Result<std::unique_ptr<Disk>> open_exclusive_disk(const std::string& folder, bool create);
 
 }  // namespace strata

@@ -271,6 +271,14 @@ std::unique_ptr<ByteStream> make_tcp_stream(tcp::socket socket, std::shared_ptr<
     return wrap(std::make_shared<Connection>(std::move(socket), std::move(live)));
 }
 
+std::unique_ptr<ByteStream> make_stream(Executor home, int descriptor) {
+    auto connection = std::make_shared<Connection>(tcp::socket(std::move(home)), nullptr);
+    ErrorCode ignored;
+    connection->socket.assign(tcp::v4(), descriptor, ignored);  // the family matters only to names, which are not asked for
+    connection->socket.non_blocking(true, ignored);
+    return std::make_unique<TcpStream>(std::move(connection), Endpoint{}, Endpoint{});
+}
+
 Task<Result<std::unique_ptr<ByteStream>>> connect_tcp(Endpoint endpoint, Instant deadline) {
     auto home = co_await asio::this_coro::executor;
     auto connection = std::make_shared<Connection>(tcp::socket(home), nullptr);
