@@ -24,8 +24,8 @@ void Compound::begin(std::uint32_t new_xid, std::uint32_t flavor) {
     minor_version = operation_count = operation_index = 0;
     keep_error_body = false;
     session.reset();
-    slot = nullptr;
-    cache_this = replayed = false;
+    slot = request_checksum = 0;
+    slot_taken = cache_this = uncached_retry = replayed = false;
     replay.reset();
     client = 0;
     reply_limit = record_size_max;

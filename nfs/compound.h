@@ -20,8 +20,6 @@
 
 namespace strata::nfs {
 
-struct Session;
-struct Slot;
 
 // What the current or the saved filehandle names.
 struct FileRef {
@@ -58,13 +56,17 @@ struct Compound {
 
     // --- session (minor version 1 and up; null before SEQUENCE) ---
     std::shared_ptr<Session> session;
-    Slot* slot = nullptr;                 // owned by the session; ours while in progress
+    std::uint32_t slot = 0;
+    bool slot_taken = false;              // ours until the reply is ready
+    std::uint32_t request_checksum = 0;   // tells a retry from another request that uses its slot and sequence
     bool cache_this = false;
+    bool uncached_retry = false;          // the operation after SEQUENCE fails with retry_uncached_rep
     bool replayed = false;                // SEQUENCE met a retry: `replay` is the whole reply's body
     std::shared_ptr<const std::vector<std::byte>> replay;
     ClientId client = 0;                  // of the session; minor version 0: of the stateid or owner in the operation
     std::size_t reply_limit = record_size_max;  // bytes of the whole RPC reply
-    std::size_t reply_base = 0;           // bytes of the writer before this COMPOUND's RPC reply
+    std::size_t request_bytes = 0;              // of the whole RPC call
+    std::size_t reply_base = 0;                 // bytes of the writer before this COMPOUND's RPC reply
 
     // --- filehandles and stateids ---
     FileRef current, saved;

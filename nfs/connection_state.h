@@ -17,7 +17,7 @@ struct ConnectionState {
     std::uint64_t id = 0;                  // unique in the process
     Endpoint remote, local;
     std::shared_ptr<const ShareView> shares;
-    std::weak_ptr<Session> last_session;   // the session of the last SEQUENCE: saves the table's look-up
+    std::shared_ptr<Session> last_session; // the session of the last SEQUENCE: saves the table's look-up
 };
 
 }  // namespace strata::nfs

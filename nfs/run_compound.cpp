@@ -2,6 +2,7 @@
 // The loop over a COMPOUND's operations: order, preconditions, reply bounds, durability (RFC 8881, 2.6.3 and 16.2).
 #include "nfs/compound.h"
 #include "nfs/ops/op.h"
+#include "nfs/state/session.h"
 
 namespace strata::nfs {
 
@@ -24,6 +25,7 @@ NfsStatus check_position(const Compound& compound, const OpEntry& op) {
 NfsStatus check_preconditions(const Compound& compound, const OpEntry& op, const XdrWriter& out) {
     auto status = check_position(compound, op);
     if (status != NfsStatus::ok) return status;
+    if (compound.uncached_retry && compound.operation_index > 0) return NfsStatus::retry_uncached_rep;
     if (op.now == nullptr && op.run == nullptr) return NfsStatus::notsupp;
     if (op.needs_current_fh && compound.current.is_none()) return NfsStatus::nofilehandle;
     if (op.needs_saved_fh && compound.saved.is_none()) return NfsStatus::nofilehandle;
@@ -57,21 +59,35 @@ Task<NfsStatus> run_op_at(Compound& compound, XdrReader& in, XdrWriter& out) {
     out.u32(status == NfsStatus::op_illegal ? op_illegal_code : code);
     const auto status_at = out.hole();
     const auto body = out.mark();
+    compound.keep_error_body = false;
     if (status == NfsStatus::ok) {
-        compound.keep_error_body = false;
         status = op->now != nullptr ? op->now(compound, in, out) : co_await op->run(compound, in, out);
         if (status != NfsStatus::ok && !compound.keep_error_body) out.rewind(body);
-        if (compound.room(out) == 0 && !compound.replayed) {
+        if (out.size() - compound.reply_base > compound.reply_limit && !compound.replayed) {
             out.rewind(body);
             status = compound.cache_this ? NfsStatus::rep_too_big_to_cache : NfsStatus::rep_too_big;
         }
     }
+    if (status != NfsStatus::ok && known && op->error_has_bitmap && !compound.keep_error_body) out.u32(0);
     if (compound.replayed) {
         out.rewind(start);
     } else {
         out.patch(status_at, static_cast<std::uint32_t>(status));
     }
     co_return status;
+}
+
+// Gives the slot back, with the reply if it is to be kept. Only now, when the reply is sure to stay true, may a retry have it.
+void finish_slot(Compound& compound, const XdrWriter& out, const XdrWriter::Mark& start, Outcome outcome) {
+    if (!compound.slot_taken) return;
+    compound.slot_taken = false;
+    std::shared_ptr<std::vector<std::byte>> reply;
+    if (compound.cache_this && outcome == Outcome::replied) {
+        reply = std::make_shared<std::vector<std::byte>>();
+        reply->reserve(out.size() - start.used - start.attached);
+        out.copy_since(start, *reply);
+    }
+    compound.session->finish(compound.slot, compound.request_checksum, std::move(reply));
 }
 
 }  // namespace
@@ -105,11 +121,13 @@ Task<Outcome> run_compound(Compound& compound, XdrReader& in, XdrWriter& out) {
     }
     out.patch(status_at, static_cast<std::uint32_t>(status));
     out.patch(count_at, done);
+    auto outcome = Outcome::replied;
     if (!compound.fs().settled(compound.ctx)) {
         const auto durable = co_await compound.fs().settle(compound.ctx);
-        if (!durable) co_return Outcome::dropped;
+        if (!durable) outcome = Outcome::dropped;
     }
-    co_return Outcome::replied;
+    finish_slot(compound, out, start, outcome);
+    co_return outcome;
 }
 
 }  // namespace strata::nfs

@@ -5,6 +5,9 @@
 #include <cstdint>
 #include <string>
 
+#include "nfs/state/client_table.h"
+#include "nfs/state/grace.h"
+#include "nfs/state/session.h"
 #include "nfs/wire/file_handle.h"
 #include "server/base/buffer.h"
 #include "server/base/runtime.h"
@@ -48,8 +51,19 @@ struct Service {
     HandleKey handle_key{};
     std::uint64_t volume_hash = 0;
     Timestamp started;                           // wall time
+    std::string server_owner;                    // so_major_id and scope: the same from every node that serves this group
+    SessionTable sessions;
+    ClientTable clients;
+    Grace grace;
 
     Service(Config c, Runtime r, Parts p);
+
+    // A context of the service's own, as the superuser.
+    Context own_context();
+    // The client and all that it holds end; its record is erased first. Fine if it is gone already.
+    Task<> end_client(std::shared_ptr<Client> client);
+    // The holder of a conflicting open or lock: if it is a client whose lease is over, it ends, and true says to try again.
+    Task<bool> end_if_courtesy(ClientId id);
 };
 
 }  // namespace strata::nfs

@@ -15,7 +15,7 @@ constexpr std::uint8_t command_version = 1;
 
 enum class Kind : std::uint8_t {
     put_inode = 1, delete_inode, put_entry, delete_entry, put_extent, delete_extent, put_chunk, delete_chunk, adjust_chunk,
-    put_xattr, delete_xattr, put_record, delete_record, put_reap, delete_reap,
+    put_xattr, delete_xattr, put_record, delete_record, put_reap, delete_reap, move_chunk,
 };
 
 void kind(ByteWriter& out, Kind value) { out.u8(static_cast<std::uint8_t>(value)); }
@@ -82,6 +82,12 @@ void write(ByteWriter& out, const AdjustChunk& change) {
     kind(out, Kind::adjust_chunk);
     write_chunk_id(out, change.id);
     out.svarint(change.delta);
+}
+
+void write(ByteWriter& out, const MoveChunk& change) {
+    kind(out, Kind::move_chunk);
+    write_chunk_id(out, change.chunk.id);
+    write_chunk_body(out, change.chunk);
 }
 
 void write(ByteWriter& out, const PutXattr& change) {
@@ -175,6 +181,13 @@ AdjustChunk read_adjust_chunk(ByteReader& in) {
     return change;
 }
 
+MoveChunk read_move_chunk(ByteReader& in) {
+    MoveChunk change;
+    change.chunk.id = read_chunk_id(in);
+    read_chunk_body(in, change.chunk);
+    return change;
+}
+
 // Members in order of evaluation: braces guarantee left to right.
 RowChange read_change(ByteReader& in, Kind which) {
     switch (which) {
@@ -193,6 +206,7 @@ RowChange read_change(ByteReader& in, Kind which) {
         case Kind::delete_record: return DeleteRecord{{in.text(), in.text()}};
         case Kind::put_reap: return PutReap{{in.varint(), in.varint()}};
         case Kind::delete_reap: return DeleteReap{in.varint()};
+        case Kind::move_chunk: return read_move_chunk(in);
     }
     in.refuse();
     return DeleteReap{};

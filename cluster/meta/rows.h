@@ -103,6 +103,8 @@ struct PutChunk { ChunkRow row; };
 struct DeleteChunk { ChunkId id; };
 // Counts one chunk's references up or down; the row goes when none is left. Adding to an absent row is a bug.
 struct AdjustChunk { ChunkId id; std::int32_t delta = 0; };
+// Where one chunk's shards lie, after a repair; its references stay as they are. Of an absent row (removed meanwhile): nothing.
+struct MoveChunk { Chunk chunk; };
 struct PutXattr { XattrRow row; };
 struct DeleteXattr { XattrKey key; };
 struct PutRecord { RecordRow row; };
@@ -111,7 +113,7 @@ struct PutReap { ReapRow row; };
 struct DeleteReap { MapId map = 0; };
 
 using RowChange = std::variant<PutInode, DeleteInode, PutEntry, DeleteEntry, PutExtent, DeleteExtent, PutChunk, DeleteChunk, AdjustChunk,
-                               PutXattr, DeleteXattr, PutRecord, DeleteRecord, PutReap, DeleteReap>;
+                               PutXattr, DeleteXattr, PutRecord, DeleteRecord, PutReap, DeleteReap, MoveChunk>;
 
 // One atomic command: all of it is applied or nothing.
 using Command = std::vector<RowChange>;

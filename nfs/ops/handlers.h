@@ -37,6 +37,8 @@ Task<NfsStatus> op_readdir(Compound& compound, XdrReader& in, XdrWriter& out);
 // read.cpp
 Task<NfsStatus> op_read(Compound& compound, XdrReader& in, XdrWriter& out);
 Task<NfsStatus> op_readlink(Compound& compound, XdrReader& in, XdrWriter& out);
+
+// read_plus.cpp
 Task<NfsStatus> op_read_plus(Compound& compound, XdrReader& in, XdrWriter& out);
 
 // write.cpp

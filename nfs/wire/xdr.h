@@ -70,6 +70,8 @@ public:
     }
     std::size_t remaining() const { return static_cast<std::size_t>(end_ - at_); }
     std::size_t position() const { return static_cast<std::size_t>(at_ - record_->data()); }
+    // What has not been read yet.
+    Bytes rest() const { return {at_, end_}; }
     // The bytes from an earlier position() up to here.
     Bytes since(std::size_t position) const { return {record_->data() + position, at_}; }
 
@@ -143,7 +145,7 @@ public:
     template <class T>
         requires requires(T& t) { t.fields(); }
     void read(T& v) {
-        std::apply([this](auto&... member) { (read(member), ...); }, v.fields());
+        std::apply([this](auto&... member) { (this->read(member), ...); }, v.fields());
     }
 
 private:
@@ -279,7 +281,7 @@ public:
         requires requires(T& t) { t.fields(); }
     void write(const T& v) {
         // fields() ties references so that one list serves both directions; nothing is changed through them here.
-        std::apply([this](const auto&... member) { (write(member), ...); }, const_cast<T&>(v).fields());
+        std::apply([this](const auto&... member) { (this->write(member), ...); }, const_cast<T&>(v).fields());
     }
 
     // The bytes written from `m` on, attachments left out: what a reply cache copies.
@@ -297,17 +299,35 @@ public:
         put({base_ + at, used_ - at});
     }
 
-    // The finished reply; the writer is empty again.
-    Reply take() {
+    // Hands over what was written before `m` and not handed over yet; marks and holes behind `m` stay valid, so a reply can be under way
+    // there. The slices are shared: the bytes before `m` must not change any more.
+    Reply take_until(const Mark& m) {
         Reply reply;
-        reply.head = buffer_.size() == 0 ? Slice() : buffer_.sub(0, used_);
-        reply.attachments = std::move(attachments_);
+        if (m.used > taken_.used) reply.head = buffer_.sub(taken_.used, m.used - taken_.used);
+        for (std::size_t i = taken_.attachments; i < m.attachments; ++i) {
+            reply.attachments.push_back({attachments_[i].position - taken_.used, attachments_[i].chain});
+        }
+        taken_ = m;
+        return reply;
+    }
+    // Bytes that take_until(mark()) would hand over.
+    std::size_t untaken() const { return size() - taken_.used - taken_.attached; }
+    // Empty, without a buffer. Everything has been taken, or is given up.
+    void clear() {
         buffer_ = Slice();
         base_ = nullptr;
         used_ = attached_ = 0;
         attachments_.clear();
+        taken_ = {};
+    }
+    // The finished reply; the writer is empty again.
+    Reply take() {
+        auto reply = take_until(mark());
+        clear();
         return reply;
     }
+    // Bytes of the buffer that are left before it grows.
+    std::size_t spare() const { return buffer_.size() - used_; }
 
 private:
     void grow(std::size_t bytes);
@@ -317,6 +337,7 @@ private:
     std::byte* base_ = nullptr;
     std::size_t used_ = 0, attached_ = 0;
     boost::container::small_vector<Reply::Attachment, 1> attachments_;
+    Mark taken_;
 };
 
 }  // namespace strata::nfs

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Slices, chains and the pool, with real threads.
-#include <gtest/gtest.h>
+#include "server/base/buffer.h"
 
 #include <thread>
 
-#include "server/base/buffer.h"
+#include <gtest/gtest.h>
 
 namespace strata {
 
@@ -67,7 +67,8 @@ TEST(BufferChain, zeros_cost_no_memory) {
 
 TEST(BufferPool, slabs_come_aligned_from_the_smallest_class_that_fits) {
     BufferPool pool(16 * mib);
-    for (auto [bytes, pinned] : {std::pair<std::size_t, std::size_t>{1, 4096}, {4096, 4096}, {4097, 65536}, {65537, mib + 4096}, {mib + 4096, mib + 4096}}) {
+    for (auto [bytes, pinned] :
+         {std::pair<std::size_t, std::size_t>{1, 4096}, {4096, 4096}, {4097, 65536}, {65537, mib + 4096}, {mib + 4096, mib + 4096}}) {
         auto slice = pool.allocate(bytes);
         EXPECT_EQ(slice.size(), bytes);
         EXPECT_EQ(slice.pinned_bytes(), pinned);

@@ -2,14 +2,13 @@
 // The system's runtime as a whole, and RealWorld's slow includes.
 #include "tests/base/real_world.h"
 
-#include <gtest/gtest.h>
-
 #include <future>
 #include <thread>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_future.hpp>
+#include <gtest/gtest.h>
 
 namespace strata {
 
@@ -40,6 +39,24 @@ TEST(SystemRuntime, a_pools_answer_comes_back_to_the_callers_thread) {
     RealWorld world;
     auto pool = world.runtime().make_pool("work", 1);
     EXPECT_EQ(world.run(thread_after_pool(*pool), 0), world.run(thread_after_pool(*pool), 1));
+}
+
+TEST(SystemRuntime, a_coroutine_suspended_at_the_end_is_destroyed_with_the_threads) {
+    auto witness = std::make_shared<int>(1);
+    {
+        RealWorld world(2);
+        std::atomic<bool> begun{false};
+        auto body = [](Clock& clock, std::shared_ptr<int> held, std::atomic<bool>& started) -> Task<> {
+            started = true;
+            co_await clock.sleep_for(1h);
+            *held = 2;
+        };
+        boost::asio::co_spawn(world.io().any(), body(world.clock(), witness, begun), [](std::exception_ptr) {});
+        while (!begun) std::this_thread::yield();
+        EXPECT_EQ(witness.use_count(), 2);
+    }
+    EXPECT_EQ(witness.use_count(), 1);
+    EXPECT_EQ(*witness, 1);
 }
 
 TEST(SystemRuntime, sleep_lasts_as_long_as_asked) {

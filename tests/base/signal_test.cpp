@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Signals and task groups, simulated and with real threads.
-#include <gtest/gtest.h>
+#include "server/base/signal.h"
 
 #include <thread>
 
-#include "server/base/signal.h"
+#include <gtest/gtest.h>
+
 #include "server/base/task_group.h"
 #include "tests/base/real_world.h"
 #include "tests/sim/world.h"
@@ -82,7 +83,7 @@ TEST(Signal, deadlines_pass_one_by_one_and_the_late_raise_finds_the_rest) {
     waits.signal.raise(7);
     world.run_for(1ms);
     EXPECT_EQ(waits.outcomes, (Strings{"timed_out", "timed_out", "reached", "reached"}));
-    waits.add(8, Instant{});  // long past
+    waits.add(8, Instant{});                 // long past
     waits.add(8, world.clock().now() + 1s);  // the watch starts anew
     EXPECT_TRUE(world.run_until_idle());
     EXPECT_EQ(waits.outcomes[4], "timed_out");
@@ -144,9 +145,7 @@ TEST(Signal, destroying_it_ends_its_waits) {
     TaskGroup group;
     auto signal = std::make_unique<Signal>();
     Errc got{};
-    group.spawn(world.executor(), [&]() -> Task<> {
-        got = (co_await signal->wait(1, world.clock(), Instant{} + 1h)).error().code;
-    });
+    group.spawn(world.executor(), [&]() -> Task<> { got = (co_await signal->wait(1, world.clock(), Instant{} + 1h)).error().code; });
     world.run_for(1ms);
     signal.reset();
     world.run_for(1ms);

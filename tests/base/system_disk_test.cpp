@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The host's file system as a Disk.
-#include <gtest/gtest.h>
-
 #include <filesystem>
 
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Real sockets on loopback: echo with gathers, deadlines, ends, listeners.
-#include <gtest/gtest.h>
-
 #include <mutex>
 #include <thread>
 
+#include <boost/asio/this_coro.hpp>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <boost/asio/this_coro.hpp>
 
 #include "server/base/task_group.h"
 #include "tests/base/real_world.h"
@@ -111,7 +109,7 @@ TEST(Tcp, an_echo_server_gives_every_byte_back_in_order) {
 }
 
 TEST(Tcp, a_gather_of_more_pieces_than_one_call_takes_arrives_whole) {
-    RealWorld world(2);
+    RealWorld world(1);
     Streams accepted;
     auto listener = *world.io().listen(any_port, [&](auto stream) { accepted.push_back(std::move(stream)); });
     auto talk = [&]() -> Task<> {
@@ -214,9 +212,8 @@ TEST(Tcp, the_peers_end_reads_as_zero_and_closing_ends_pending_calls) {
         EXPECT_TRUE(would_block);
         TaskGroup group;
         Errc pending{};
-        group.spawn(stream->executor(), [&]() -> Task<> {
-            pending = (co_await stream->wait_readable(world.clock().now() + 10s)).error().code;
-        });
+        group.spawn(stream->executor(),
+                    [&]() -> Task<> { pending = (co_await stream->wait_readable(world.clock().now() + 10s)).error().code; });
         co_await world.clock().sleep_for(5ms);
         stream->close();
         EXPECT_TRUE(co_await group.wait(world.clock(), world.clock().now() + 5s));

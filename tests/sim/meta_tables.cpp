@@ -66,6 +66,10 @@ void MetaTables::apply_change(const AdjustChunk& change) {
     else at->second.references = static_cast<std::uint32_t>(references);
 }
 
+void MetaTables::apply_change(const MoveChunk& change) {
+    if (auto at = chunks.find(change.chunk.id); at != chunks.end()) at->second.chunk = change.chunk;
+}
+
 void MetaTables::apply_change(const PutXattr& change) { xattrs[{change.row.inode, change.row.name}] = change.row.value; }
 
 void MetaTables::apply_change(const DeleteXattr& change) { xattrs.erase({change.key.inode, change.key.name}); }

@@ -38,6 +38,7 @@ private:
     void apply_change(const cluster::PutChunk& change);
     void apply_change(const cluster::DeleteChunk& change);
     void apply_change(const cluster::AdjustChunk& change);
+    void apply_change(const cluster::MoveChunk& change);
     void apply_change(const cluster::PutXattr& change);
     void apply_change(const cluster::DeleteXattr& change);
     void apply_change(const cluster::PutRecord& change);

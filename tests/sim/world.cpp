@@ -128,8 +128,10 @@ private:
         s.world.take_spent();
         job();
         auto busy = s.world.take_spent();
-        if (busy > Duration()) s.world.after(busy, Job([state] { rest(state); }));
-        else rest(state);
+        if (busy > Duration())
+            s.world.after(busy, Job([state] { rest(state); }));
+        else
+            rest(state);
     }
     static void rest(const std::shared_ptr<State>& state) {
         ++state->idle;
@@ -164,8 +166,13 @@ bool SimLogSink::contains(std::string_view text) const {
 
 struct World::State {
     State(World& world, std::uint64_t s)
-        : seed(s), random(s), order(random.fork()), runtime_random(random.fork()), clock(world),
-          log([this](std::string_view line) { hash.mix(line); }), network(world, random.fork()) {}
+        : seed(s),
+          random(s),
+          order(random.fork()),
+          runtime_random(random.fork()),
+          clock(world),
+          log([this](std::string_view line) { hash.mix(line); }),
+          network(world, random.fork()) {}
 
     std::uint64_t seed;
     SimRandom random;          // the test's

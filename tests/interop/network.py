@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+# Private namespaces of one run: network, mounts and processes, gone with the run however it ends.
+#
+# The run starts itself again under unshare(1): as root with new network, mount and process namespaces, else with a user
+# namespace around them. Nothing has a name on the host, so two runs never meet, and when the first process of the process
+# namespace dies the kernel ends everything that was started and takes down bridge, taps and mounts.
+import os
+import shutil
+import subprocess
+import sys
+
+INSIDE = "STRATA_INTEROP_INSIDE"
+SERVER_ADDRESS = "10.99.0.1"
+KNFSD_ADDRESS = "10.99.0.3"
+BRIDGE = "br0"
+GUESTS_MAX = 3
+
+
+def guest_address(index):
+    """Address of client guest 1 to GUESTS_MAX; the knfsd guest is not one of them."""
+    return f"10.99.0.{10 + index}"
+
+
+def unshare_words():
+    """The unshare command that works here, or None. Tries the strictest first."""
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    processes = ["--pid", "--fork", "--kill-child", "--mount-proc"]
+    for extra in (processes, []):
+        words = ["unshare", *user, "--net", "--mount", *extra]
+        probe = subprocess.run([*words, "ip", "link", "set", "lo", "up"], capture_output=True, check=False)
+        if probe.returncode == 0:
+            return words
+    return None
+
+
+def missing():
+    """Why no network of guests can be made here, or None."""
+    for tool in ("unshare", "ip", "linux.uml"):
+        if not shutil.which(tool):
+            return f"{tool} is not installed"
+    if not os.path.exists("/dev/net/tun"):
+        return "no /dev/net/tun"
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return "no access to /dev/net/tun"
+    return None
+
+
+def enter():
+    """Starts this program again inside the namespaces; returns (with a reason) only where that is impossible."""
+    words = unshare_words()
+    if words is None:
+        return "neither root nor user namespaces: unshare(1) is refused"
+    os.environ[INSIDE] = "1"
+    os.execvp(words[0], [*words, "--", sys.executable, *sys.argv])
+
+
+def ip(*words):
+    done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"ip {' '.join(words)}: {done.stderr.strip()}")
+
+
+def build():
+    """Bridge with the server's address, and a tap for each client guest and for the knfsd guest."""
+    ip("link", "set", "lo", "up")
+    ip("link", "add", BRIDGE, "type", "bridge", "forward_delay", "0", "stp_state", "0")
+    ip("addr", "add", f"{SERVER_ADDRESS}/24", "dev", BRIDGE)
+    ip("link", "set", BRIDGE, "up")
+    for index in range(GUESTS_MAX + 1):
+        tap = f"tap{index}"
+        ip("tuntap", "add", tap, "mode", "tap")
+        ip("link", "set", tap, "master", BRIDGE)
+        ip("link", "set", tap, "up")
