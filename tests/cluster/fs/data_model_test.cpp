@@ -86,7 +86,7 @@ public:
     Model(std::uint64_t seed, sim::DataSettings settings) : fixture_(seed, std::move(settings)), random_(seed * 77 + 1) {
         for (int i = 0; i < 3; ++i) files_.push_back({fixture_.make_file(), {}, {}, {}});
         fixture_.applied();
-        fixture_.chunks.latency_max = 3ms;
+        fixture_.chunks.latency_max = 10ms;
     }
 
     void run(int steps) {
@@ -195,6 +195,7 @@ private:
             const auto done = co_await fixture_.data->commit(ctx, node, 0, 0);
             if (done && incarnation == incarnation_ && files_[i].node == node) files_[i].committed(upto, 0);
         });
+        fixture_.world.run_for(Duration(random_.below(1'000'000)));  // it is under way when the next step comes
     }
     void tidy_beside() {
         fixture_.spawn([this, all = random_.chance(0.5)]() -> Task<> {
