@@ -26,7 +26,13 @@ def share_word(share):
 
 def is_fully_redundant(status):
     """Reads the answer of `stratad status`; the one place that knows its words."""
-    return status.get("redundancy") == "full"
+    return status.get("redundancy") == "whole"
+
+
+def reader_folder(status):
+    """The folder of the metadata replica that the server reads from now."""
+    replicas = status.get("metadata", {}).get("replicas", [])
+    return next((replica["folder"] for replica in replicas if replica.get("state") == "reader"), None)
 
 
 class StratadServer:
@@ -157,22 +163,29 @@ class StratadServer:
     def scrub(self, limit_s):
         return self.ask("scrub", limit_s=limit_s)
 
+    def status(self):
+        """The running server's own report, {} when it gives none."""
+        code, text = self.ask("status")
+        try:
+            return json.loads(text) if code == 0 else {}
+        except ValueError:
+            return {}
+
     def redundancy(self):
         """(full, text): whether the running server says that every byte and the metadata have their full redundancy."""
-        status, text = self.ask("status")
-        if status != 0:
-            return False, text
-        try:
-            return is_fully_redundant(json.loads(text)), text
-        except ValueError:
-            return False, text
+        status = self.status()
+        return is_fully_redundant(status), json.dumps(status)
 
     def database_store(self):
-        """Index of a store that holds the metadata database, by its files' first bytes; 0 where none does."""
+        """Index of the store with the metadata database that is read from; by the server's words, else by the files' first bytes."""
+        folder = reader_folder(self.status()) if self.alive() else None
         for index, store in enumerate(self.stores):
-            for folder, _, files in os.walk(store):
+            if folder and (folder == store or folder.startswith(store + "/")):
+                return index
+        for index, store in enumerate(self.stores):
+            for where, _, files in os.walk(store):
                 for name in files:
-                    with open(os.path.join(folder, name), "rb") as file:
+                    with open(os.path.join(where, name), "rb") as file:
                         if file.read(15) == b"SQLite format 3":
                             return index
         return 0
