@@ -49,8 +49,11 @@ int as(uid_t uid, const std::vector<gid_t>& groups, const std::function<int()>& 
 // "" or a sentence saying that `what` gave another errno than expected.
 std::string expect(const char* what, int got, int wanted) {
     if (got == wanted) return "";
-    return std::string(what) + " gave " + (got ? strerrorname_np(got) ? strerrorname_np(got) : "?" : "success") + ", not " +
-           (wanted ? strerrorname_np(wanted) : "success") + "; ";
+    const auto name = [](int error) {
+        const char* text = error ? strerrorname_np(error) : "success";
+        return text ? std::string(text) : "errno " + std::to_string(error);
+    };
+    return std::string(what) + " gave " + name(got) + ", not " + name(wanted) + "; ";
 }
 
 std::function<int()> opens(const char* path, int flags) {

@@ -12,7 +12,6 @@ class Scenario:
     purpose: str
     needs: set = field(default_factory=set)     # features of the server; without one of them: NOT RUN
     long_versions: list = field(default_factory=list)   # run with --long besides `versions`
-    guests: bool = True                         # False: needs the network but no user-mode Linux
 
 
 def catalogue():

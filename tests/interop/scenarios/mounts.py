@@ -37,7 +37,7 @@ def tree(stage, where, vers):
 
 def posix(stage, where, vers):
     stage.shared_server()
-    features = set(stage.features() & FEATURES_OF_4_2) if vers == "4.2" else set()
+    features = {vers} | (stage.features() & FEATURES_OF_4_2 if vers == "4.2" else set())
     stage.run_script(where, "posix.sh", vers, 400, FEATURES=",".join(sorted(features)), CHECKS=" ".join(stage.options.check or []))
 
 

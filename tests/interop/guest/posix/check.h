@@ -31,7 +31,8 @@ std::vector<Check> space_checks();
 std::vector<Check> directory_checks();
 
 inline std::string errno_text(int error) {
-    return error == 0 ? "no error" : std::string(strerrorname_np(error));
+    const char* name = error == 0 ? "no error" : strerrorname_np(error);
+    return name ? name : "errno " + std::to_string(error);     // a client kernel may hand on numbers of its own
 }
 
 #define EXPECT(condition)                                                                                            \
