@@ -22,7 +22,7 @@ Result<> set_number(N& target, std::string_view text, N low, N high) {
     N value{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc{} || end != text.data() + text.size() || value < low || value > high) {
-        return fail(Errc::config, fmt::format("{} is not a number from {} to {}", quoted(text), low, high));
+        return fail(Errc::config, fmt::format("{} is not a number from {} to {}", in_quotes(text), low, high));
     }
     target = value;
     return {};
@@ -51,7 +51,7 @@ constexpr std::array<std::string_view, 4> level_names{"debug", "info", "warning"
 
 Result<> set_level(Config& config, std::string_view text) {
     const auto it = std::ranges::find(level_names, text);
-    if (it == level_names.end()) return fail(Errc::config, fmt::format("{} is not debug, info, warning or error", quoted(text)));
+    if (it == level_names.end()) return fail(Errc::config, fmt::format("{} is not debug, info, warning or error", in_quotes(text)));
     config.log_level = static_cast<LogLevel>(it - level_names.begin());
     return {};
 }
@@ -164,7 +164,7 @@ bool is_section(std::string_view name) {
 
 std::string_view nearest_section(std::string_view name) { return nearest(name, section_of); }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     std::string out = "\"";
     for (const char c : text.substr(0, shown_max)) out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
     return out + (text.size() > shown_max ? "...\"" : "\"");
