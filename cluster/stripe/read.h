@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// StripeReader: reads ranges of chunks, past damaged and absent shards.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "cluster/stripe/stripe_parts.h"
+
+namespace strata::cluster {
+
+class StripeReader {
+public:
+    explicit StripeReader(StripeParts& parts) : parts_(parts) {}
+
+    // As StripeIo::read.
+    Task<Result<BufferChain>> read(const Context& ctx, const Chunk& chunk, std::uint32_t offset, std::uint32_t length);
+
+    // The whole of the shards numbered `wanted`, as coding sees them (shard_length bytes), from any k other sound ones; what it makes is
+    // checked against the digests in `chunk`. `bad`: shards not to be read. Errors: corrupt, io, not_found.
+    Task<Result<std::vector<Slice>>> reconstruct_whole(const Context& ctx, const Chunk& chunk, std::span<const int> wanted,
+                                                       std::span<const int> bad);
+
+private:
+    // [from, to) inside a shard.
+    struct Range {
+        std::uint32_t from = 0, to = 0;
+        std::uint32_t length() const { return to - from; }
+    };
+    // Why shards could not be had; decides the error if too few are left.
+    struct Failures {
+        std::vector<int> shards;
+        bool corrupt = false, unreachable = false, other = false;
+        void add(int shard, const Error& error);
+        Error verdict() const;
+    };
+
+    Task<Result<BufferChain>> read_replica(const Context& ctx, const Chunk& chunk, std::uint32_t offset, std::uint32_t length);
+    Task<Result<BufferChain>> read_coded(const Context& ctx, const Chunk& chunk, std::uint32_t offset, std::uint32_t length);
+    Task<Result<std::vector<Slice>>> reconstruct(const Context& ctx, const Chunk& chunk, std::span<const int> wanted, Range range,
+                                                 Failures failures);
+    // The range of one shard, as far as it is stored; zeros beyond. Damage is told to the sink.
+    Task<Result<BufferChain>> get(const Context& ctx, const Chunk& chunk, int shard, Range range);
+    std::shared_ptr<ChunkStore> store_of(const Chunk& chunk, int shard) const;
+    bool matches(const Chunk& chunk, int shard, const Slice& bytes) const;
+    // The range that `shard` contributes to file bytes [offset, offset + length).
+    static Range part_of(const Chunk& chunk, int shard, std::uint32_t offset, std::uint32_t length);
+
+    StripeParts& parts_;
+};
+
+}  // namespace strata::cluster

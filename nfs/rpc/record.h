@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Record marking (RFC 5531, 11): bytes of a stream in, whole records out, as slices of the buffer they were received into.
+//
+//   record := { last(1 bit) size(31 bits) bytes }*, the last fragment with `last` set
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "server/base/buffer.h"
+
+namespace strata::nfs {
+
+// Not thread-safe. Holds a buffer only while bytes of an incomplete record, or space offered by space(), need one.
+class RecordReader {
+public:
+    // `record_max`: bytes of one record, all fragments together; at most the pool's largest slice.
+    RecordReader(BufferPool& pool, std::size_t record_max) : pool_(&pool), record_max_(record_max) {}
+
+    // Where the next bytes of the stream are to be received. Empty: the pool's bound is reached; try again later.
+    std::span<std::byte> space();
+    // So many bytes were received into space().
+    void received(std::size_t count) { (large_size_ != 0 ? large_received_ : end_) += count; }
+
+    enum class Next : std::uint8_t {
+        record,     // `record` is a whole one
+        need_more,  // receive more first
+        bad,        // larger than allowed, or of too many fragments: the stream cannot be followed any further
+    };
+    Next next(Slice& record);
+
+    // Nothing of a record has been received that next() has not given out.
+    bool idle() const { return at_ == end_ && large_size_ == 0 && !assembling_; }
+    // Gives the buffer back, if idle.
+    void release();
+
+private:
+    Next hand_over(Slice fragment, bool last, Slice& record);
+    std::span<std::byte> large_space();
+
+    static constexpr std::size_t buffer_size = 64 * 1024;
+    static constexpr std::uint32_t fragments_max = 256;
+
+    BufferPool* pool_;
+    std::size_t record_max_;
+    Slice buffer_;
+    std::byte* base_ = nullptr;
+    std::size_t at_ = 0, end_ = 0;     // unread bytes of buffer_
+    std::size_t wanted_ = 0;           // bytes from at_ on that must come to lie in one piece; 0: whatever there is room for
+    // A fragment that no ordinary buffer can hold is received into a slab of just its size.
+    Slice large_;
+    std::size_t large_size_ = 0, large_received_ = 0;
+    bool large_last_ = false;
+    // A record of several fragments is put together here.
+    Slice assembly_;
+    std::size_t assembled_ = 0;
+    std::uint32_t fragments_ = 0;
+    bool assembling_ = false;
+};
+
+}  // namespace strata::nfs

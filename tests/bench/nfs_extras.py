@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+# What `nfs.py --extras` measures of Strata alone: threads, coding, sizes of the file table with restart times, idle memory.
+#
+# Each extra is a function of the Bench; it returns {"markdown": a table, "results": what went into it}.
+
+import subprocess
+import time
+
+import nfs_tables
+
+STORES = 6
+POLICIES = {
+    "single": [],
+    "mirror-3": [argument for i in range(3) for argument in ("--store", f"{{folder}}/store-{i}")] + ["--policy", "mirror-3"],
+    "ec-4+2": [argument for i in range(STORES) for argument in ("--store", f"{{folder}}/store-{i}")] + ["--policy", "ec-4+2"],
+}
+
+
+def compare(bench, title, variants, rows):
+    """Measures rows of Strata with different arguments; `variants`: {name: arguments}."""
+    results = {}
+    lines = [f"| {title} | " + " | ".join(variants) + " | last to first |", "|---" * (len(variants) + 2) + "|"]
+    for row in rows:
+        results[row] = {}
+        for name, arguments in variants.items():
+            try:
+                results[row][name] = bench.measure_row("strata", row, arguments)
+            except (RuntimeError, subprocess.TimeoutExpired) as failure:
+                bench.fail(f"strata {row} {name}", failure)
+        words, kind = nfs_tables.ROWS[row]
+        figures = [nfs_tables.figure(results[row].get(name), kind) for name in variants]
+        ratio = f"{figures[-1] / figures[0]:.2f} x" if figures[0] and figures[-1] else "-"
+        lines.append(f"| {words} | " + " | ".join(nfs_tables.readable(value, kind) for value in figures) + f" | {ratio} |")
+    return {"markdown": "\n".join(lines), "results": results}
+
+
+def threads(bench):
+    option = bench.options.threads_argument
+    rows = ["null", "getattr", "lookup", "read4k", "write4k", "create", "readdir"]
+    return compare(bench, "io threads of stratad", {"1": [option, "1"], "2": [option, "2"]}, rows)
+
+
+def coding(bench):
+    return compare(bench, "redundancy", POLICIES, ["write4k", "write1m", "read1m"])
+
+
+def sizes_up_to(largest):
+    sizes = [size for size in (10_000, 100_000, 1_000_000, 10_000_000) if size < largest]
+    return [*sizes, largest]
+
+
+def populate(bench, server, count):
+    """Creates `count` files through NFS; returns how many a second."""
+    if count == 0:
+        return 0.0
+    shape = ["--connections", "16", "--depth", "64", "--seconds", "600", "--warm-up", "0"]
+    made = bench.load(server, "--row", "create", "--operations", str(count), *shape)[0]
+    if made["operations"] < count:
+        raise RuntimeError(f"only {made['operations']} of {count} files were made in ten minutes")
+    return made["ops_per_s"]
+
+
+def restart(bench, server):
+    """kill -9 and start again: seconds until the ready line, and until the first file was created (grace is over)."""
+    server.kill()
+    server.start()
+    ready = server.start_seconds
+    began = time.monotonic()
+    bench.load(server, "--row", "create", "--operations", "1", "--connections", "1", "--depth", "1", "--warm-up", "0", "--seconds", "60")
+    return ready, ready + time.monotonic() - began
+
+
+def tables(bench):
+    """Rates by the number of files that the volume holds, and kill -9 to serving with so many."""
+    lines = ["| files | created/s on the way | GETATTR/s | LOOKUP/s | OPEN(create)+CLOSE/s | resident memory | "
+             "kill -9 to ready | to the first create |", "|---|---|---|---|---|---|---|---|"]
+    results = []
+    server = bench.server("strata")
+    try:
+        server.start()
+        have = 0
+        for size in sizes_up_to(bench.options.files_max):
+            result = {"files": size, "created_per_s": populate(bench, server, size - have)}
+            have = size
+            for row in ("getattr", "lookup", "create"):
+                measured = bench.load_row(server, row, "--files", str(min(size, 100_000)))
+                result[row] = measured["ops_per_s"]
+                result["resident_bytes"] = measured["server_resident_bytes"]
+                have += measured["operations"] if row == "create" else min(size, 100_000)
+            result["ready_seconds"], result["create_seconds"] = restart(bench, server)
+            results.append(result)
+            rates = " | ".join(f"{result[key]:.0f}" for key in ("created_per_s", "getattr", "lookup", "create"))
+            memory = f"{result['resident_bytes'] >> 20} MiB"
+            lines.append(f"| {size:,} | {rates} | {memory} | {result['ready_seconds']:.2f} s | {result['create_seconds']:.2f} s |")
+    except (RuntimeError, subprocess.TimeoutExpired) as failure:
+        bench.fail("strata tables", failure)
+    finally:
+        server.stop()
+        server.remove()
+    return {"markdown": "\n".join(lines), "results": results}
+
+
+def idle(bench):
+    """Resident memory without a client, and what an idle connection adds, with and without a session."""
+    lines = ["| server | idle connections | asked | resident before | bytes a connection | bytes a connection, upper half |",
+             "|---|---|---|---|---|---|"]
+    results = []
+    for kind in bench.kinds:
+        for sessions in ([], ["--sessions"]):
+            server = bench.server(kind)
+            try:
+                server.start()
+                asked = bench.options.idle_max
+                result = bench.load(server, "--mode", "idle", "--count", str(asked), *sessions)[0]
+                results.append({"server": kind, **result})
+                what = "with a session" if sessions else "after one NULL call"
+                lines.append(f"| {server.name} | {result['connected']:,} {what} | {asked:,} | {result['resident_none'] / 2**20:.0f} MiB | "
+                             f"{result['bytes_per_connection']:.0f} | {result['bytes_per_connection_upper_half']:.0f} |")
+            except (RuntimeError, subprocess.TimeoutExpired) as failure:
+                bench.fail(f"{kind} idle {' '.join(sessions)}", failure)
+            finally:
+                server.stop()
+                server.remove()
+    return {"markdown": "\n".join(lines), "results": results}
+
+
+EXTRAS = {"threads": threads, "coding": coding, "tables": tables, "idle": idle}
