@@ -28,7 +28,7 @@ class AppendedRecords(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
         self.path = os.path.join(self.folder.name, "f")
-        writers = [threading.Thread(target=run, args=("append_records", "write", self.path, str(client), "500", "flock")) for client in (1, 2)]
+        writers = [threading.Thread(target=run, args=("append_records", "write", self.path, client, "500", "flock")) for client in "12"]
         for writer in writers:
             writer.start()
         for writer in writers:
