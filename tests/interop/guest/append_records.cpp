@@ -4,11 +4,6 @@
 //
 // A record is a line `client sequence filler checksum` of 30 to 200 bytes. Locks are tried without waiting most of the time,
 // as the client kernel polls a refused lock only once a second and the two writers would then take turns, not contend.
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +12,11 @@
 #include <map>
 #include <sstream>
 #include <string>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace {
 
@@ -56,9 +56,7 @@ int fail(const char* what) {
     return 1;
 }
 
-unsigned next_random(unsigned& state) {
-    return (state = state * 1664525u + 1013904223u) >> 16;
-}
+unsigned next_random(unsigned& state) { return (state = state * 1664525u + 1013904223u) >> 16; }
 
 // Tries until it has the lock; every 256th time it lets the kernel wait. False on an error.
 bool take_lock(int fd, bool whole_file, int batch, unsigned& random, int& refused) {
@@ -122,7 +120,7 @@ int verify(const char* path, int clients, int count) {
         }
     }
     std::printf("MARK turns %d\n", turns);
-    return turns >= 2 * clients ? 0 : 1;        // one after the other would prove nothing
+    return turns >= 2 * clients ? 0 : 1;  // one after the other would prove nothing
 }
 
 }  // namespace

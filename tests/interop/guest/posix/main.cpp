@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // posix_checks DIR FEATURES [NAME...]: what a POSIX file system does, checked on a mount, one OK/FAIL/NOTRUN line a check.
-#include <dirent.h>
-#include <sys/stat.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+
+#include <dirent.h>
+#include <sys/stat.h>
 
 #include "check.h"
 
