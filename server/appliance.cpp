@@ -3,6 +3,7 @@
 #include "server/appliance.h"
 
 #include <algorithm>
+
 #include <fmt/format.h>
 #include <unistd.h>
 

@@ -26,6 +26,7 @@ Result<NodeFile> parse_node_file(std::string_view text) {
         NodeFile file;
         TRY(cluster_uuid, cluster::parse_uuid(o.at("cluster").as_string()));
         file.cluster = cluster_uuid;
+        file.policy = o.at("policy").as_string();
         for (const auto& item : o.at("stores").as_array()) {
             const auto& s = item.as_object();
             TRY(identity, cluster::parse_uuid(s.at("identity").as_string()));
@@ -59,7 +60,8 @@ Result<std::optional<NodeFile>> NodeFile::load(Disk& data) {
 Result<> NodeFile::save(Disk& data) const {
     boost::json::array list;
     for (const auto& s : stores) list.push_back({{"identity", cluster::to_string(s.identity)}, {"folder", s.folder}});
-    const boost::json::object object{{"version", node_file_version}, {"cluster", cluster::to_string(cluster)}, {"stores", std::move(list)}};
+    const boost::json::object object{
+        {"version", node_file_version}, {"cluster", cluster::to_string(cluster)}, {"policy", policy}, {"stores", std::move(list)}};
     const std::string text = boost::json::serialize(object) + "\n";
     return replace_file(data, path, std::as_bytes(std::span(text)));
 }

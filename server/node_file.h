@@ -20,6 +20,7 @@ struct NodeFile {
     };
     cluster::Uuid cluster{};
     std::vector<Store> stores;
+    std::string policy;  // as metadata have it, for knowing how many copies of the metadata to expect; empty: not known
 
     static constexpr const char* path = "node.json";
     // nullopt: a new data folder. Errors: corrupt (with what to do), bad_version, io.

@@ -3,6 +3,7 @@
 #include "server/quick_start.h"
 
 #include <algorithm>
+
 #include <fmt/format.h>
 
 namespace strata {

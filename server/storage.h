@@ -5,14 +5,15 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <boost/json/object.hpp>
 
-#include "cluster/fs/volume_catalog.h"
 #include "cluster/fs/cluster_file_system.h"
 #include "cluster/fs/meta_records.h"
 #include "cluster/fs/volume.h"
+#include "cluster/fs/volume_catalog.h"
 #include "cluster/meta/sqlite_meta_store.h"
 #include "cluster/placement/local_store_set.h"
 #include "cluster/repair/orphan_collector.h"
@@ -24,19 +25,24 @@
 
 namespace strata {
 
+// Records of the settings database: stores by UUID, with the number that chunk records name them by, or "retired NUMBER".
+constexpr std::string_view store_records = "store";
+constexpr std::string_view retired_prefix = "retired ";
+
 struct StorageConfig {
-    std::string data;                               // folder of node.json
-    std::vector<std::string> stores;                // folders; empty: those that node.json remembers, or data/stores/0
-    std::optional<cluster::Policy> policy;          // for a new volume; of an old one it must agree
+    std::string data;                       // folder of node.json
+    std::vector<std::string> stores;        // folders; empty: those that node.json remembers, or data/stores/0
+    std::optional<cluster::Policy> policy;  // for a new volume; of an old one it must agree
     cluster::SegmentStoreConfig segments;
     cluster::VolumeConfig volume;
-    bool background = true;                         // repair, scrub, collection of orphans; false for `check`
+    bool background = true;  // repair, scrub, collection of orphans; false for `check`
 };
 
 class Storage {
 public:
     // Opens, or makes what is missing. Errors: config, corrupt, store_missing (too few stores to be sure of all that was acknowledged).
-    static Task<Result<std::unique_ptr<Storage>>> open(const Context& ctx, const Runtime& runtime, OpenDisk open_disk, StorageConfig config);
+    static Task<Result<std::unique_ptr<Storage>>> open(const Context& ctx, const Runtime& runtime, OpenDisk open_disk,
+                                                       StorageConfig config);
     ~Storage();  // after close()
 
     cluster::ClusterFileSystem& fs() { return *fs_; }

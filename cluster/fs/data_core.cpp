@@ -47,7 +47,6 @@ DataCore::DataCore(DataEngine::Parts p, DataConfig c)
       config(c),
       log(parts.runtime->log("cluster.data")),
       internal{.clock = parts.runtime->clock, .log = &log, .caller = &superuser, .commit_point = nullptr},
-      pages(config.dirty_bytes_max),
       cache(config.cache_bytes_max),
       reader(*parts.stripes, cache, *parts.runtime->clock) {}
 

@@ -85,7 +85,6 @@ public:
     Log log;
     const Credentials superuser = Credentials::superuser();
     const Context internal;          // of background work: the superuser, no deadline, nobody to reply to
-    BufferPool pages;                // small dirty pieces
     BlockCache cache;
     ChunkReader reader;
     DirtyQueue queue;

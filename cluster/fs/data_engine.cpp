@@ -50,7 +50,7 @@ Task<Result<vfs::WriteResult>> DataEngine::write(const Context& ctx, NodePtr nod
             std::lock_guard lock(node->mutex);
             if (node->dead) co_return fail(Errc::stale);
             FileData& d = core.data_of(node);
-            d.dirty.write(offset, data, core.pages);
+            d.dirty.write(offset, data);
             node->row.size = std::max(node->row.size, offset + size);
             impl_->stamp(ctx, *node);
             core.changed(node);

@@ -16,11 +16,6 @@ constexpr std::size_t keep_min = 32 << 10;
 
 std::size_t pinned_by(const DirtyPiece& piece) { return std::max<std::size_t>(piece.store.pinned_bytes(), piece.store.size()); }
 
-Slice allocate_page(BufferPool& pool) {
-    Slice page = pool.allocate(data_page_size);
-    return page.empty() ? allocate_heap(data_page_size) : page;
-}
-
 }  // namespace
 
 void DirtyRanges::count_in(const DirtyPiece& piece) {
@@ -148,7 +143,7 @@ bool DirtyRanges::overwrite_in_place(std::uint64_t offset, std::span<const std::
     return true;
 }
 
-void DirtyRanges::write_copied(std::uint64_t offset, std::span<const std::byte> bytes, BufferPool& pool) {
+void DirtyRanges::write_copied(std::uint64_t offset, std::span<const std::byte> bytes) {
     if (bytes.size() >= keep_min) {
         Slice copy = allocate_heap(bytes.size());
         std::memcpy(copy.writable().data(), bytes.data(), bytes.size());
@@ -160,7 +155,7 @@ void DirtyRanges::write_copied(std::uint64_t offset, std::span<const std::byte> 
         const std::size_t count = std::min<std::size_t>(data_page_size - in_page, bytes.size());
         const auto part = bytes.first(count);
         if (!overwrite_in_place(offset, part)) {
-            Slice page = allocate_page(pool);
+            Slice page = allocate_heap(data_page_size);
             std::memcpy(page.writable().data() + in_page, part.data(), count);
             put(offset, {std::move(page), static_cast<std::uint32_t>(in_page), static_cast<std::uint32_t>(count), true});
         }
@@ -169,12 +164,12 @@ void DirtyRanges::write_copied(std::uint64_t offset, std::span<const std::byte> 
     }
 }
 
-void DirtyRanges::write(std::uint64_t offset, const BufferChain& data, BufferPool& pool) {
+void DirtyRanges::write(std::uint64_t offset, const BufferChain& data) {
     for (const auto& slice : data.slices()) {
         if (slice.size() >= keep_min && slice.pinned_bytes() <= 2 * slice.size()) {
             put(offset, {slice, 0, static_cast<std::uint32_t>(slice.size()), false});
         } else {
-            write_copied(offset, slice.span(), pool);
+            write_copied(offset, slice.span());
         }
         offset += slice.size();
     }

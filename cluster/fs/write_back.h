@@ -28,8 +28,8 @@ struct DirtyPiece {
 // Not synchronised: its file's mutex guards it.
 class DirtyRanges {
 public:
-    // Adds `data` at `offset`; `pool` gives the pages of small pieces (past its bound: plain heap).
-    void write(std::uint64_t offset, const BufferChain& data, BufferPool& pool);
+    // Adds `data` at `offset`.
+    void write(std::uint64_t offset, const BufferChain& data);
     // Adds a piece as it is.
     void put(std::uint64_t offset, DirtyPiece piece);
     // Adds what `older` has where this has nothing. `older` is empty afterwards.
@@ -66,7 +66,7 @@ private:
     using Pieces = std::map<std::uint64_t, DirtyPiece>;
     Pieces::const_iterator first_touching(std::uint64_t from) const;
     bool overwrite_in_place(std::uint64_t offset, std::span<const std::byte> bytes);
-    void write_copied(std::uint64_t offset, std::span<const std::byte> bytes, BufferPool& pool);
+    void write_copied(std::uint64_t offset, std::span<const std::byte> bytes);
     void count_in(const DirtyPiece& piece);
     void count_out(const DirtyPiece& piece);
 

@@ -2,6 +2,8 @@
 // The tables, and opening a database with the settings that the page checksums and the WAL need.
 #include "cluster/meta/schema.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <sqlite3.h>
 
@@ -50,11 +52,12 @@ CREATE TABLE reap(map INTEGER PRIMARY KEY, start INTEGER NOT NULL);
 
 Result<SqliteConnection> create_database(SqliteVfs& vfs, const std::string& path, const Uuid& volume, std::uint64_t cache_bytes) {
     TRY(connection, SqliteConnection::open(vfs, path, SqliteConnection::Mode::create, cache_bytes));
+    CHECK_OK(connection.run(fmt::format("PRAGMA page_size={};", database_page_size).c_str()));
     int reserve = database_page_reserve;
     if (const int code = sqlite3_file_control(connection.handle(), "main", SQLITE_FCNTL_RESERVE_BYTES, &reserve); code != SQLITE_OK) {
         return fail(connection.error(code));
     }
-    CHECK_OK(connection.run(fmt::format("PRAGMA page_size={}; PRAGMA journal_mode=WAL; BEGIN;", database_page_size).c_str()));
+    CHECK_OK(connection.run("PRAGMA journal_mode=WAL; BEGIN;"));
     CHECK_OK(connection.run(tables));
     {
         TRY(insert, connection.prepare("INSERT INTO volume VALUES(1, ?1, 0, 1, 0, 0, 1, 0)"));

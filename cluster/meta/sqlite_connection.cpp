@@ -45,6 +45,7 @@ Error SqliteConnection::error(int code) const {
         case SQLITE_CANTOPEN: meaning = Errc::io; break;
         case SQLITE_FULL: meaning = Errc::no_space; break;
         case SQLITE_BUSY:
+        case SQLITE_PROTOCOL:
         case SQLITE_LOCKED: meaning = Errc::busy; break;
         default: break;
     }

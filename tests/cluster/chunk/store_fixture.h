@@ -40,6 +40,7 @@ public:
         SegmentStoreConfig c;
         c.segment_bytes = 1 << 20;
         c.log_reserve_bytes = 1 << 20;
+        c.upkeep_interval = 10min;   // kicks do the work; long virtual times stay cheap
         return c;
     }
 
