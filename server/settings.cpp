@@ -100,7 +100,7 @@ constexpr Setting settings[] = {
      [](Config& c, std::string_view v) { return set_number(c.threads, v, 0, 256); }},
     {"--memory", "limits.memory_mib", "MIB", "memory for buffers and caches (default: a quarter of the machine's)", Kind::number,
      [](Config& c, std::string_view v) { return set_number<std::uint64_t>(c.memory_mib, v, 0, 1 << 24); }},
-    {"--segment-mib", "limits.segment_mib", "MIB", "size of a chunk store's segments (default: 256)", Kind::number,
+    {"--segment-mib", "limits.segment_mib", "MIB", "size of a chunk store's segments (default: 256, less on small disks)", Kind::number,
      [](Config& c, std::string_view v) { return set_number<std::uint64_t>(c.segment_mib, v, 8, 4096); }},
     {"--log-level", "log.level", "L", "debug, info, warning or error (default: info)", Kind::text, set_level},
 };
