@@ -142,8 +142,7 @@ Task<Result<>> Upkeep::compact(SegmentPtr victim) {
         at += n;
     }
     std::lock_guard lock(state_.mutex);
-    // What is left alive here came in between plan and now: impossible for a sealed segment.
-    if (victim->live_shards == 0) victim->removals = 0;
+    if (victim->live_shards == 0) state_.set.forget_removals(victim->sequence);
     co_return Result<>{};
 }
 

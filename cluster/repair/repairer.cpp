@@ -122,9 +122,12 @@ Task<> Repairer::watch() {
 // True: a store came, or is given up, and no sweep has seen to that yet.
 bool Repairer::look_at_stores() {
     const Instant now = runtime_.clock->now();
-    bool due = false;
+    const auto members = stores_->members();
     std::lock_guard lock(mutex_);
-    for (const auto& member : stores_->members()) {
+    // A store that was taken out for good: whatever names it is lost.
+    const auto gone = [&](const auto& view) { return std::ranges::find(members, view.first, &StoreSet::Member::index) == members.end(); };
+    bool due = std::erase_if(views_, gone) > 0;
+    for (const auto& member : members) {
         auto [it, fresh] = views_.try_emplace(member.index, StoreView{member.state, now, usable(member.state)});
         StoreView& view = it->second;
         if (!fresh && usable(view.state) != usable(member.state)) view = {member.state, now, false};
