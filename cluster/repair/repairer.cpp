@@ -48,7 +48,7 @@ void Repairer::start(StripeIo& stripes, StoreSet& stores, ChunkCatalog& catalog)
     stores.on_change([work = std::weak_ptr<Signal>(work_)] {
         if (const auto signal = work.lock()) kick(*signal);
     });
-    const Executor home = runtime_.executor();   // one for both: they share the bucket
+    const Executor home = runtime_.executor();  // one for both: they share the bucket
     tasks_.spawn(home, [this] { return mend_all(); });
     tasks_.spawn(home, [this] { return watch(); });
 }
@@ -112,7 +112,7 @@ Task<> Repairer::watch() {
             std::lock_guard lock(mutex_);
             due = std::exchange(sweep_due_, false) || due;
             progress_.sweeping = due;
-            if (due) tried_.clear();   // another set of stores: what could not be mended may be now
+            if (due) tried_.clear();  // another set of stores: what could not be mended may be now
         }
         if (due) co_await sweep();
         (void)co_await work_->wait(seen + 1, *runtime_.clock, runtime_.clock->now() + config_.poll_interval);
@@ -144,7 +144,7 @@ bool Repairer::lost(const ShardPlace& place) const {
     if (stores_->online(place.store) != nullptr) return false;
     std::lock_guard lock(mutex_);
     const auto it = views_.find(place.store);
-    if (it == views_.end()) return true;   // a number that no store has any more
+    if (it == views_.end()) return true;  // a number that no store has any more
     const StoreView& view = it->second;
     return view.state != StoreState::missing || runtime_.clock->now() - view.since >= config_.missing_delay;
 }
@@ -281,7 +281,8 @@ void Repairer::note(const ChunkId& id, const Result<bool>& mended, std::uint64_t
         }
         return;
     }
-    log_.warning("chunk not mended", {{"volume", id.volume}, {"epoch", id.epoch}, {"counter", id.counter}, {"error", to_string(mended.error())}});
+    log_.warning("chunk not mended",
+                 {{"volume", id.volume}, {"epoch", id.epoch}, {"counter", id.counter}, {"error", to_string(mended.error())}});
     if (tried_.size() < tried_max) tried_[id] = runtime_.clock->now() + config_.retry_delay;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fuzz: the input is a script that builds a segment and damages it; whatever the scanner then says is inside the file, stays the same
 // when the tail is cut off, and never makes a read return bytes that were not put. The rest of the input goes to the other decoders.
+#include "cluster/chunk/segment_scan.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -10,7 +12,6 @@
 
 #include "cluster/chunk/segment_checkpoint.h"
 #include "cluster/chunk/segment_read.h"
-#include "cluster/chunk/segment_scan.h"
 #include "cluster/chunk/store_identity.h"
 #include "server/base/assert.h"
 #include "tests/cluster/chunk/memory_file.h"
@@ -46,7 +47,7 @@ private:
 
 struct Built {
     MemoryFile file;
-    std::map<std::uint32_t, std::string> by_block;   // what was put
+    std::map<std::uint32_t, std::string> by_block;  // what was put
 };
 
 std::uint32_t next_block(const Built& built) { return static_cast<std::uint32_t>(built.file.bytes.size() / record_block); }
@@ -83,10 +84,8 @@ void step(Built& built, Input& in) {
         case 3:
             if (!bytes.empty()) bytes[in.next(static_cast<std::uint32_t>(bytes.size()))] ^= static_cast<std::byte>(in.byte());
             break;
-        case 4:
-            bytes.resize(bytes.size() + record_block * in.next(8));
-            break;
-        default: {   // one block's bytes over another's
+        case 4: bytes.resize(bytes.size() + record_block * in.next(8)); break;
+        default: {  // one block's bytes over another's
             const std::uint32_t blocks = next_block(built);
             if (blocks < 2) break;
             const std::size_t from = in.next(blocks), to = in.next(blocks);

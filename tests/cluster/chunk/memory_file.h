@@ -45,7 +45,7 @@ public:
     }
 
     std::vector<std::byte> bytes;
-    std::uint64_t bad_from = 0, bad_to = 0;   // reads that touch this range fail
+    std::uint64_t bad_from = 0, bad_to = 0;  // reads that touch this range fail
 };
 
 }  // namespace strata::cluster

@@ -2,9 +2,9 @@
 // The scanner: good segments, bit rot, torn tails, unreadable blocks, foreign and future records; and checkpoints.
 #include "cluster/chunk/segment_scan.h"
 
-#include <gtest/gtest.h>
-
 #include <cstring>
+
+#include <gtest/gtest.h>
 
 #include "cluster/chunk/segment_checkpoint.h"
 #include "server/base/crc32c.h"
@@ -159,7 +159,7 @@ TEST(SegmentScan, user_data_that_contain_a_segment_are_not_read_as_one) {
     const auto sums = ShardChecksums::of(sums_of);
     const auto length = static_cast<std::uint32_t>(sums_of.size());
     auto head = encode_head({RecordKind::shard, key_of(2), length, segment, block, sums.digest, block, store}, sums.blocks);
-    head[20] ^= std::byte{1};   // the head is damaged, so the scanner walks through the data
+    head[20] ^= std::byte{1};  // the head is damaged, so the scanner walks through the data
     b.file.bytes.insert(b.file.bytes.end(), head.begin(), head.end());
     b.file.bytes.insert(b.file.bytes.end(), inner.file.bytes.begin(), inner.file.bytes.end());
     EXPECT_EQ(counters(b.scan()), (std::vector<std::uint64_t>{1}));

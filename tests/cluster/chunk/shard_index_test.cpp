@@ -2,9 +2,9 @@
 // The index against an ordered map.
 #include "cluster/chunk/shard_index.h"
 
-#include <gtest/gtest.h>
-
 #include <map>
+
+#include <gtest/gtest.h>
 
 #include "tests/cluster/chunk/store_fixture.h"
 
@@ -13,12 +13,12 @@ namespace {
 
 TEST(ShardIndex, behaves_as_an_ordered_map) {
     for (const std::uint64_t range : {50u, 5000u, 1'000'000u}) {
-        sim::SimRandom random(range);
+        sim::SimRandom numbers(range);
         ShardIndex index;
         std::map<ShardKey, ShardLocation> model;
         for (std::uint32_t i = 0; i < 20'000; ++i) {
-            const auto key = key_of(random.below(range), static_cast<std::uint8_t>(random.below(3)));
-            if (random.chance(0.6)) {
+            const auto key = key_of(numbers.below(range), static_cast<std::uint8_t>(numbers.below(3)));
+            if (numbers.chance(0.6)) {
                 const ShardLocation location{i, i, i, i};
                 const auto old = index.insert(key, location);
                 ASSERT_EQ(old.has_value(), model.contains(key));
@@ -33,7 +33,7 @@ TEST(ShardIndex, behaves_as_an_ordered_map) {
         ASSERT_EQ(index.size(), model.size());
         auto it = model.begin();
         for (ShardKey after{};;) {
-            const auto page = index.list(after, 1 + random.below(500));
+            const auto page = index.list(after, 1 + numbers.below(500));
             if (page.empty()) break;
             for (const auto& info : page) {
                 ASSERT_NE(it, model.end());

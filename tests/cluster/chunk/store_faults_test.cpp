@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Full disks, bit rot, unreadable sectors, failing writes: each with its defined result.
-#include <gtest/gtest.h>
-
 #include <map>
+
+#include <gtest/gtest.h>
 
 #include "tests/cluster/chunk/store_fixture.h"
 
@@ -149,7 +149,7 @@ TEST_F(StoreFaults, opening_survives_bit_rot_everywhere) {
         SimStore t(w, 40 << 20);
         ASSERT_TRUE(t.open());
         for (std::uint64_t i = 0; i < 60; ++i) ASSERT_TRUE(t.put(key_of(i), bytes_of(i, 20'000)));
-        if (seed % 2 == 0) t.close();   // with checkpoints
+        if (seed % 2 == 0) t.close();  // with checkpoints
         if (seed % 2 != 0) t.power_cut();
         t.disk->flip_bits("segments/", 30);
         ASSERT_TRUE(t.open()) << seed;

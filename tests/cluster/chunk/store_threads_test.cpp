@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A store in a real folder, used from several threads at once, with compaction going on: what the simulator's one thread cannot show.
-#include <gtest/gtest.h>
-
-#include <unistd.h>
-
 #include <atomic>
 #include <filesystem>
 #include <future>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
+#include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "server/base/system_runtime.h"
 #include "tests/cluster/chunk/store_fixture.h"
