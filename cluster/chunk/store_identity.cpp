@@ -2,11 +2,11 @@
 // Reading, writing and making the identity of a store.
 #include "cluster/chunk/store_identity.h"
 
-#include <fmt/format.h>
-
 #include <cctype>
 #include <charconv>
 #include <optional>
+
+#include <fmt/format.h>
 
 #include "cluster/chunk/segment_files.h"
 #include "server/base/crc32c.h"

@@ -62,7 +62,6 @@ Task<> Repairer::stop() {
 RepairProgress Repairer::progress() const {
     std::lock_guard lock(mutex_);
     RepairProgress out = progress_;
-    out.sweeping = out.sweeping || sweep_due_;
     out.waiting = queue_.size();
     out.unmendable = tried_.size();
     return out;
@@ -125,10 +124,9 @@ bool Repairer::look_at_stores() {
     const Instant now = runtime_.clock->now();
     const auto members = stores_->members();
     std::lock_guard lock(mutex_);
-    // A store that was taken out for good is waited for no longer.
-    bool due = std::erase_if(views_, [&](const auto& view) {
-                   return std::ranges::find(members, view.first, &StoreSet::Member::index) == members.end();
-               }) > 0;
+    // A store that was taken out for good: whatever names it is lost.
+    const auto gone = [&](const auto& view) { return std::ranges::find(members, view.first, &StoreSet::Member::index) == members.end(); };
+    bool due = std::erase_if(views_, gone) > 0;
     for (const auto& member : members) {
         auto [it, fresh] = views_.try_emplace(member.index, StoreView{member.state, now, usable(member.state)});
         StoreView& view = it->second;

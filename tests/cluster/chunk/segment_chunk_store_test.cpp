@@ -175,8 +175,8 @@ TEST(ChunkStoreIdentity, segments_without_identity_are_not_formatted_over) {
 }
 
 TEST(ChunkStoreIdentity, text_survives_a_round_trip_and_any_change_is_noticed) {
-    sim::SimRandom random(1);
-    const StoreIdentity identity{random_uuid(random), random_uuid(random)};
+    sim::SimRandom numbers(1);
+    const StoreIdentity identity{random_uuid(numbers), random_uuid(numbers)};
     const std::string text = encode(identity);
     EXPECT_EQ(*decode_identity(text), identity);
     for (std::size_t i = 0; i < text.size(); ++i) {
