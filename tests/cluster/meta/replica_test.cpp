@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "cluster/meta/replica.h"
+#include "tests/cluster/meta/read_tables.h"
 #include "tests/sim/meta_workload.h"
 #include "tests/sim/world.h"
 
@@ -28,51 +29,6 @@ Result<> apply_all(Replica& replica, const std::vector<Command>& commands) {
     return replica.apply(replica.state().applied + 1, pointers);
 }
 
-// All rows, by the readers' pages.
-Result<MetaTables> tables_of(RowReader& reader) {
-    MetaTables tables;
-    for (InodeNumber after = 0;;) {
-        TRY(rows, reader.all_inodes(after, 7));
-        if (rows.empty()) break;
-        for (auto& row : rows) tables.inodes[after = row.number] = row;
-    }
-    for (std::pair<InodeNumber, std::uint64_t> after;;) {
-        TRY(rows, reader.all_entries(after.first, after.second, 7));
-        if (rows.empty()) break;
-        for (auto& row : rows) {
-            after = {row.parent, row.cookie};
-            tables.cookies[after] = row.name;
-            tables.entries[{row.parent, row.name}] = row;
-        }
-    }
-    for (std::pair<MapId, std::uint64_t> after;;) {
-        TRY(rows, reader.all_extents(after.first, after.second, 7));
-        if (rows.empty()) break;
-        for (auto& row : rows) tables.extents[after = {row.map, row.offset}] = row;
-    }
-    for (ChunkId after;;) {
-        TRY(rows, reader.chunks(after, 7));
-        if (rows.empty()) break;
-        for (auto& row : rows) tables.chunks[after = row.chunk.id] = row;
-    }
-    for (std::pair<InodeNumber, std::string> after;;) {
-        TRY(rows, reader.all_xattrs(after.first, after.second, 7));
-        if (rows.empty()) break;
-        for (auto& row : rows) tables.xattrs[after = {row.inode, row.name}] = row.value;
-    }
-    for (std::pair<std::string, std::string> after;;) {
-        TRY(rows, reader.all_records(after.first, after.second, 7));
-        if (rows.empty()) break;
-        for (auto& row : rows) tables.records[after = {row.table, row.key}] = row.value;
-    }
-    TRY(reaps, reader.reaps(1 << 20));
-    for (auto& row : reaps) tables.reaps[row.map] = row.from;
-    TRY(state, reader.volume_state());
-    tables.inode_max = state.inode_max;
-    tables.map_max = state.map_max;
-    return tables;
-}
-
 }  // namespace
 
 TEST(Replica, equals_the_model_after_a_random_workload) {
@@ -90,7 +46,7 @@ TEST(Replica, equals_the_model_after_a_random_workload) {
             EXPECT_TRUE(*whole);
         }
     }
-    const auto found = replica->read([](RowReader& reader) { return tables_of(reader); });
+    const auto found = replica->read([](RowReader& reader) { return read_tables(reader); });
     ASSERT_TRUE(found) << to_string(found.error());
     EXPECT_TRUE(*found == workload.tables());
     EXPECT_EQ(replica->state().inode_count, workload.tables().inodes.size());
@@ -138,7 +94,7 @@ TEST(Replica, a_flipped_bit_in_the_database_is_found_by_the_read_that_meets_it) 
     ASSERT_TRUE(replica->checkpoint(true));
     ASSERT_EQ(disk->flip_bits(database_path, 1), 1);
     const auto found = replica->read([](RowReader& reader) -> Result<MetaTables> {
-        auto tables = tables_of(reader);
+        auto tables = read_tables(reader);
         if (tables) {  // not in a table: then in an index
             TRY(check, reader.connection().prepare("PRAGMA integrity_check"));
             TRY(row, check.step());
@@ -177,7 +133,7 @@ TEST(Replica, a_power_cut_leaves_a_whole_prefix_of_the_batches) {
         EXPECT_GE(reached, checkpointed);
         const auto at = std::ranges::find(applied, reached);
         ASSERT_NE(at, applied.end());
-        const auto found = (*reopened)->read([](RowReader& reader) { return tables_of(reader); });
+        const auto found = (*reopened)->read([](RowReader& reader) { return read_tables(reader); });
         ASSERT_TRUE(found) << to_string(found.error());
         EXPECT_TRUE(*found == after[static_cast<std::size_t>(at - applied.begin())]);
     }
@@ -209,7 +165,7 @@ TEST(Replica, a_copy_made_while_the_source_goes_on_is_the_snapshot_of_its_start)
     other->power_cut();  // what finish() promises to be durable
     target = Replica::open({Uuid{8}, other->mount()}, world.random(), volume, small_cache);
     ASSERT_TRUE(target) << to_string(target.error());
-    const auto found = (*target)->read([](RowReader& reader) { return tables_of(reader); });
+    const auto found = (*target)->read([](RowReader& reader) { return read_tables(reader); });
     ASSERT_TRUE(found) << to_string(found.error());
     EXPECT_TRUE(*found == expected);
 }

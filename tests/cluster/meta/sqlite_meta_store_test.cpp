@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: Apache-2.0
+// The metadata store as a whole, on simulated disks: what is durable survives power cuts and the loss of stores.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+
+#include "cluster/meta/sqlite_meta_store.h"
+#include "tests/cluster/meta/read_tables.h"
+#include "tests/sim/meta_workload.h"
+#include "tests/sim/watched_disk.h"
+#include "tests/sim/world.h"
+
+namespace strata::cluster {
+
+using sim::MetaTables;
+using sim::MetaWorkload;
+
+namespace {
+
+Uuid store_uuid(int number) { return Uuid{static_cast<std::uint8_t>(number + 1), 0xaa}; }
+
+MetaStoreConfig small_config(int copies) {
+    MetaStoreConfig config;
+    config.copies = copies;
+    config.create = true;
+    config.cache = {.writer_bytes = 1 << 20, .reader_bytes = 256 << 10};
+    config.log.segment_bytes = 64 << 10;
+    config.log_bytes_max = 96 << 10;
+    config.wal_pages_max = 200;
+    config.follower_delay = 50ms;
+    config.follower_commands = 200;
+    config.copy_pages = 8;
+    return config;
+}
+
+// Some disks with a volume, an owner that works, and what the owner knows.
+struct Volume {
+    Volume(std::uint64_t seed, int stores, int copies) : world(seed), config(small_config(copies)), workload(world.random()) {
+        for (int i = 0; i < stores; ++i) disks.push_back(world.make_disk("d" + std::to_string(i), 512 << 20));
+        states[0] = workload.tables();
+    }
+    ~Volume() { abandon(); }
+
+    std::vector<StoreDisk> places() {
+        std::vector<StoreDisk> all;
+        for (std::size_t i = 0; i < disks.size(); ++i) {
+            if (absent.contains(static_cast<int>(i))) continue;
+            all.push_back({store_uuid(static_cast<int>(i)), std::make_shared<sim::WatchedDisk>(disks[i]->mount(), [this] { count_call(); })});
+        }
+        return all;
+    }
+    Result<> open() {
+        auto opened = world.run(open_meta_store(world.runtime(), places(), config));
+        if (!opened) return fail(opened.error());
+        store = std::move(*opened);
+        return {};
+    }
+    void abandon() {
+        if (store != nullptr) world.run(store->abandon());
+        store.reset();
+    }
+    Result<> close() {
+        auto closed = world.run(store->close(ctx()));
+        store.reset();
+        return closed;
+    }
+    Context ctx() { return {.clock = &world.clock()}; }
+
+    void submit(int commands) {
+        for (int i = 0; i < commands; ++i) {
+            last = store->submit(workload.next());
+            states[last] = workload.tables();
+        }
+    }
+    Result<> settle() { return world.run(store->durable().wait(last, world.clock(), Instant::max())); }
+    void catch_up() {
+        while (store->applied() < last) world.run_for(1ms);
+    }
+
+    // The power goes at the `calls`th call to a disk from now on.
+    void cut_power_after(std::uint64_t calls) { calls_left = calls; }
+    void count_call() {
+        if (calls_left > 0 && --calls_left == 0) cut_power();
+    }
+    void cut_power() {
+        if (store != nullptr) durable_at_cut = std::max(durable_at_cut, store->durable().value());
+        for (auto& disk : disks) disk->power_cut();
+        powered = false;
+    }
+    // After an opening: goes back to what the store says is there.
+    void adopt(LogIndex index) {
+        ASSERT_TRUE(states.contains(index)) << index;
+        workload = MetaWorkload(world.random(), states.at(index));
+        states.erase(states.upper_bound(index), states.end());
+        last = index;
+    }
+    // All replicas that live, applied, equal the model at `last`.
+    void expect_equal_replicas() {
+        ASSERT_TRUE(close());
+        for (std::size_t i = 0; i < disks.size(); ++i) {
+            if (absent.contains(static_cast<int>(i))) continue;
+            const auto manifest = read_manifest(*disks[i]);
+            if (!manifest || !manifest->lists(store_uuid(static_cast<int>(i)))) continue;
+            auto replica = Replica::open({store_uuid(static_cast<int>(i)), disks[i]->mount()}, world.random(), manifest->volume, config.cache);
+            ASSERT_TRUE(replica) << to_string(replica.error());
+            EXPECT_EQ((*replica)->state().applied, last);
+            const auto tables = (*replica)->read([](RowReader& reader) { return read_tables(reader); });
+            ASSERT_TRUE(tables) << to_string(tables.error());
+            EXPECT_TRUE(*tables == states.at(last)) << "store " << i;
+            ++compared;
+        }
+    }
+
+    sim::World world;
+    MetaStoreConfig config;
+    std::vector<std::shared_ptr<sim::SimDisk>> disks;
+    std::set<int> absent;
+    MetaWorkload workload;
+    std::map<LogIndex, MetaTables> states;   // after each command
+    LogIndex last = 0;
+    LogIndex durable_at_cut = 0;
+    std::uint64_t calls_left = 0;
+    bool powered = true;
+    int compared = 0;
+    std::unique_ptr<SqliteMetaStore> store;
+};
+
+int index_of_reader(const SqliteMetaStore& store) {
+    for (const auto& replica : store.replicas()) {
+        if (replica.state == ReplicaState::reader) return replica.store[0] - 1;
+    }
+    return -1;
+}
+
+}  // namespace
+
+TEST(SqliteMetaStore, commands_become_durable_applied_and_readable_in_order) {
+    Volume v(1, 2, 2);
+    ASSERT_TRUE(v.open());
+    EXPECT_EQ(v.store->volume().next_inode, 2u);
+    EXPECT_EQ(v.store->volume().epoch, 1u);
+    EXPECT_TRUE(v.store->volume().clean);
+    v.submit(300);
+    ASSERT_TRUE(v.settle());
+    v.catch_up();
+    for (const auto& [number, row] : v.workload.tables().inodes) {
+        const auto found = v.world.run(v.store->inode(v.ctx(), number));
+        ASSERT_TRUE(found && *found);
+        EXPECT_EQ(**found, row);
+    }
+    const auto entries = v.world.run(v.store->entries(v.ctx(), 1, 0, 100000));
+    ASSERT_TRUE(entries);
+    EXPECT_EQ(entries->size(), v.workload.tables().entries.size());
+    v.expect_equal_replicas();
+    EXPECT_EQ(v.compared, 2);
+}
+
+TEST(SqliteMetaStore, a_volume_closed_in_order_opens_clean_with_its_numbers_and_a_new_epoch) {
+    Volume v(2, 2, 2);
+    ASSERT_TRUE(v.open());
+    const auto uuid = v.store->volume().uuid;
+    v.submit(50);
+    ASSERT_TRUE(v.close());
+    ASSERT_TRUE(v.open());
+    EXPECT_TRUE(v.store->volume().clean);
+    EXPECT_EQ(v.store->volume().uuid, uuid);
+    EXPECT_EQ(v.store->volume().epoch, 2u);
+    EXPECT_EQ(v.store->volume().change_floor, 0u);
+    EXPECT_EQ(v.store->volume().next_inode, v.workload.tables().inode_max + 1);
+    EXPECT_EQ(v.store->volume().next_map, v.workload.tables().map_max + 1);
+    EXPECT_EQ(v.store->volume().inode_count, v.workload.tables().inodes.size());
+    EXPECT_EQ(v.store->applied(), v.last);
+    EXPECT_EQ(v.store->submit({}), v.last + 1);
+}
+
+TEST(SqliteMetaStore, a_volume_not_closed_raises_the_change_floor) {
+    Volume v(3, 2, 2);
+    ASSERT_TRUE(v.open());
+    v.submit(10);
+    ASSERT_TRUE(v.settle());
+    v.cut_power();
+    v.abandon();
+    ASSERT_TRUE(v.open());
+    EXPECT_FALSE(v.store->volume().clean);
+    EXPECT_EQ(v.store->volume().change_floor, std::uint64_t{2} << 40);
+    ASSERT_TRUE(v.close());
+    ASSERT_TRUE(v.open());
+    EXPECT_TRUE(v.store->volume().clean);
+    EXPECT_EQ(v.store->volume().change_floor, std::uint64_t{2} << 40);
+}
+
+TEST(SqliteMetaStore, without_create_stores_without_metadata_are_refused) {
+    Volume v(4, 2, 2);
+    v.config.create = false;
+    const auto opened = v.open();
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error(), Errc::not_found);
+}
+
+TEST(SqliteMetaStore, power_cuts_under_load_lose_nothing_durable) {
+    for (std::uint64_t seed = 0; seed < 60; ++seed) {
+        SCOPED_TRACE(seed);
+        Volume v(seed, 3, static_cast<int>(seed % 3) + 1);
+        for (int round = 0; round < 4; ++round) {
+            v.powered = true;
+            v.durable_at_cut = 0;
+            v.cut_power_after(v.world.random().below(round == 0 ? 400 : 900) + 1);
+            const auto opened = v.open();
+            if (opened && v.powered) {
+                const auto found = v.store->applied();
+                v.adopt(found);
+                for (int step = 0; v.powered && step < 400; ++step) {
+                    v.submit(static_cast<int>(v.world.random().below(30)));
+                    v.world.run_for(std::chrono::microseconds(v.world.random().below(3000)));
+                    v.durable_at_cut = std::max(v.durable_at_cut, v.powered ? v.store->durable().value() : 0);
+                }
+            }
+            if (v.powered) v.cut_power();
+            const auto durable = std::max(v.durable_at_cut, v.store == nullptr ? 0 : std::min(v.store->durable().value(), v.durable_at_cut));
+            v.calls_left = 0;
+            v.abandon();
+            const auto reopened = v.open();
+            ASSERT_TRUE(reopened) << to_string(reopened.error());
+            const auto found = v.store->applied();
+            ASSERT_GE(found, durable);
+            v.adopt(found);
+            v.submit(5);
+            v.expect_equal_replicas();
+        }
+        EXPECT_GT(v.compared, 0);
+    }
+}
+
+TEST(SqliteMetaStore, readers_go_on_when_the_store_of_the_reader_fails) {
+    Volume v(6, 3, 2);
+    ASSERT_TRUE(v.open());
+    v.submit(400);
+    ASSERT_TRUE(v.settle());
+    v.catch_up();
+    const int reader = index_of_reader(*v.store);
+    v.disks[static_cast<std::size_t>(reader)]->set_faults({.failed = true});
+    // Not a single read or write fails.
+    for (const auto& [number, row] : v.workload.tables().inodes) {
+        const auto found = v.world.run(v.store->inode(v.ctx(), number));
+        ASSERT_TRUE(found) << to_string(found.error());
+        ASSERT_TRUE(*found);
+        EXPECT_EQ(**found, row);
+    }
+    v.submit(100);
+    ASSERT_TRUE(v.settle());
+    EXPECT_NE(index_of_reader(*v.store), reader);
+    // The third store takes the lost one's place.
+    v.world.run_for(10s);
+    EXPECT_EQ(v.store->live_copies(), 2);
+    v.absent.insert(reader);
+    v.expect_equal_replicas();
+    EXPECT_EQ(v.compared, 2);
+}
+
+TEST(SqliteMetaStore, any_m_of_the_replicas_may_be_lost_at_once) {
+    for (int survivor = 0; survivor < 3; ++survivor) {
+        SCOPED_TRACE(survivor);
+        Volume v(70 + static_cast<std::uint64_t>(survivor), 3, 3);
+        ASSERT_TRUE(v.open());
+        v.submit(500);
+        ASSERT_TRUE(v.settle());
+        v.cut_power();
+        v.abandon();
+        for (int i = 0; i < 3; ++i) {
+            if (i != survivor) v.absent.insert(i);
+        }
+        const auto opened = v.open();
+        ASSERT_TRUE(opened) << to_string(opened.error());
+        ASSERT_EQ(v.store->applied(), v.last);
+        v.submit(50);
+        v.expect_equal_replicas();
+        EXPECT_EQ(v.compared, 1);
+    }
+}
+
+TEST(SqliteMetaStore, a_copy_that_was_away_is_recognised_as_stale_and_built_anew) {
+    Volume v(8, 3, 2);
+    ASSERT_TRUE(v.open());
+    v.submit(100);
+    ASSERT_TRUE(v.close());
+    v.absent = {0};
+    ASSERT_TRUE(v.open());  // store 2 takes the place of store 0
+    v.submit(100);
+    v.world.run_for(10s);
+    EXPECT_EQ(v.store->live_copies(), 2);
+    ASSERT_TRUE(v.close());
+    // Only the stale copy and the witness, then only the stale one's companions.
+    v.absent = {1, 2};
+    v.absent = {2};
+    ASSERT_TRUE(v.open());
+    EXPECT_EQ(v.store->applied(), v.last);
+    v.submit(10);
+    v.world.run_for(10s);
+    EXPECT_EQ(v.store->live_copies(), 2);
+    v.expect_equal_replicas();
+    EXPECT_EQ(v.compared, 2);
+}
+
+TEST(SqliteMetaStore, a_stale_copy_is_not_opened_while_a_witness_knows_better) {
+    Volume v(9, 3, 1);
+    ASSERT_TRUE(v.open());
+    v.submit(20);
+    ASSERT_TRUE(v.settle());
+    ASSERT_TRUE(v.world.run(v.store->add_replica(v.ctx(), {store_uuid(1), v.disks[1]->mount()})));
+    ASSERT_TRUE(v.world.run(v.store->drop_replica(v.ctx(), store_uuid(0))));
+    v.submit(20);
+    ASSERT_TRUE(v.close());
+    v.absent = {1};
+    const auto opened = v.open();
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error(), Errc::store_missing);
+    EXPECT_NE(opened.error().detail.find(uuid_text(store_uuid(1))), std::string::npos);
+    v.absent.clear();
+    ASSERT_TRUE(v.open());
+    EXPECT_EQ(v.store->applied(), v.last);
+}
+
+TEST(SqliteMetaStore, a_replica_can_be_moved_under_load) {
+    Volume v(10, 3, 2);
+    ASSERT_TRUE(v.open());
+    v.submit(300);
+    ASSERT_TRUE(v.settle());
+    bool moved = false;
+    TaskGroup group;
+    group.spawn(v.world.executor(), [&]() -> Task<> {
+        const auto added = co_await v.store->add_replica(v.ctx(), {store_uuid(2), v.disks[2]->mount()});
+        EXPECT_TRUE(added) << to_string(added.error());
+        const auto dropped = co_await v.store->drop_replica(v.ctx(), store_uuid(0));
+        EXPECT_TRUE(dropped) << to_string(dropped.error());
+        moved = true;
+    });
+    for (int i = 0; i < 2000 && !moved; ++i) {
+        v.submit(3);
+        v.world.run_for(1ms);
+    }
+    ASSERT_TRUE(moved);
+    ASSERT_TRUE(v.settle());
+    v.cut_power();
+    v.abandon();
+    v.absent = {0};
+    ASSERT_TRUE(v.open());
+    EXPECT_EQ(v.store->applied(), v.last);
+    v.expect_equal_replicas();
+    EXPECT_EQ(v.compared, 2);
+}
+
+TEST(SqliteMetaStore, bits_that_flip_in_one_database_are_found_and_mended_without_an_error) {
+    int mended = 0;
+    for (std::uint64_t seed = 100; seed < 110; ++seed) {
+        SCOPED_TRACE(seed);
+        Volume v(seed, 2, 2);
+        ASSERT_TRUE(v.open());
+        v.submit(400);
+        ASSERT_TRUE(v.close());
+        ASSERT_TRUE(v.open());
+        const int reader = index_of_reader(*v.store);
+        v.disks[static_cast<std::size_t>(reader)]->flip_bits(database_path, 40);
+        for (const auto& [number, row] : v.workload.tables().inodes) {
+            const auto found = v.world.run(v.store->inode(v.ctx(), number));
+            ASSERT_TRUE(found) << to_string(found.error());
+            ASSERT_TRUE(*found);
+            EXPECT_EQ(**found, row);
+        }
+        v.submit(50);
+        v.world.run_for(10s);
+        EXPECT_EQ(v.store->live_copies(), 2);
+        if (index_of_reader(*v.store) != reader) ++mended;
+        v.expect_equal_replicas();
+        EXPECT_EQ(v.compared, 2);
+    }
+    EXPECT_GT(mended, 5);
+}
+
+TEST(SqliteMetaStore, bits_that_flip_in_one_log_are_mended_from_the_others) {
+    for (std::uint64_t seed = 200; seed < 220; ++seed) {
+        SCOPED_TRACE(seed);
+        Volume v(seed, 2, 2);
+        v.config.log_bytes_max = 64 << 20;
+        v.config.wal_pages_max = 1 << 20;
+        ASSERT_TRUE(v.open());
+        for (int i = 0; i < 40; ++i) {
+            v.submit(10);
+            v.world.run_for(1ms);
+        }
+        ASSERT_TRUE(v.settle());
+        v.cut_power();
+        v.abandon();
+        v.disks[seed % 2]->flip_bits("meta/log-", 20);
+        const auto opened = v.open();
+        ASSERT_TRUE(opened) << to_string(opened.error());
+        EXPECT_EQ(v.store->applied(), v.last);
+        v.expect_equal_replicas();
+    }
+}
+
+TEST(SqliteMetaStore, a_single_copy_with_a_damaged_log_is_refused_not_cut_short) {
+    Volume v(11, 1, 1);
+    v.config.log_bytes_max = 64 << 20;
+    v.config.wal_pages_max = 1 << 20;
+    ASSERT_TRUE(v.open());
+    for (int i = 0; i < 40; ++i) {
+        v.submit(10);
+        v.world.run_for(1ms);
+    }
+    ASSERT_TRUE(v.settle());
+    v.cut_power();
+    v.abandon();
+    v.disks[0]->flip_bits("meta/log-", 3);
+    const auto opened = v.open();
+    // The database may by luck have all that the damaged records hold.
+    if (opened) EXPECT_EQ(v.store->applied(), v.last);
+    else EXPECT_EQ(opened.error(), Errc::corrupt);
+}
+
+TEST(SqliteMetaStore, when_the_last_copy_fails_the_waits_fail) {
+    Volume v(12, 1, 1);
+    ASSERT_TRUE(v.open());
+    v.submit(10);
+    ASSERT_TRUE(v.settle());
+    v.disks[0]->set_faults({.failed = true});
+    v.submit(10);
+    const auto settled = v.settle();
+    ASSERT_FALSE(settled);
+    EXPECT_EQ(settled.error(), Errc::io);
+    EXPECT_FALSE(v.close());
+}
+
+TEST(SqliteMetaStore, admit_waits_for_what_is_not_yet_applied) {
+    Volume v(13, 1, 1);
+    v.config.unapplied_max = 100;
+    ASSERT_TRUE(v.open());
+    v.submit(1000);
+    EXPECT_LT(v.store->applied(), 900u);
+    ASSERT_TRUE(v.world.run(v.store->admit(v.ctx())));
+    EXPECT_GE(v.store->applied(), 900u);
+}
+
+TEST(SqliteMetaStore, the_log_and_the_wal_stay_bounded) {
+    Volume v(14, 2, 2);
+    ASSERT_TRUE(v.open());
+    std::uint64_t most = 0;
+    for (int i = 0; i < 300; ++i) {
+        v.submit(20);
+        ASSERT_TRUE(v.settle());
+        v.world.run_for(1ms);
+        most = std::max<std::uint64_t>(most, v.disks[0]->list("meta")->size());
+    }
+    EXPECT_LT(most, 16u);
+}
+
+}  // namespace strata::cluster
