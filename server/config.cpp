@@ -64,11 +64,11 @@ private:
         }
         const auto it = std::ranges::find(all_settings(), std::string_view(name), &Setting::flag);
         if (it == all_settings().end() && name != "--config") {
-            out_.problems.push_back(fmt::format("unknown flag {}; did you mean {}?", strata::quoted(name), nearest_flag(name)));
+            out_.problems.push_back(fmt::format("unknown flag {}; did you mean {}?", in_quotes(name), nearest_flag(name)));
         } else if (!value) {
             out_.problems.push_back(fmt::format("{} needs a value", name));
         } else if (it == all_settings().end()) {
-            if (out_.file) out_.problems.push_back(fmt::format("--config is given twice: {} and {}", strata::quoted(*out_.file), strata::quoted(*value)));
+            if (out_.file) out_.problems.push_back(fmt::format("--config is given twice: {} and {}", in_quotes(*out_.file), in_quotes(*value)));
             out_.file = *value;
         } else {
             out_.flags.push_back({&*it, *value});
@@ -82,14 +82,14 @@ private:
 
 Result<std::string> read_config_file(const std::string& path) {
     std::error_code ignored;
-    if (std::filesystem::is_directory(path, ignored)) return fail(Errc::config, fmt::format("--config {}: is a folder", strata::quoted(path)));
+    if (std::filesystem::is_directory(path, ignored)) return fail(Errc::config, fmt::format("--config {}: is a folder", in_quotes(path)));
     std::ifstream in(path, std::ios::binary);
-    if (!in) return fail(Errc::config, fmt::format("--config {}: cannot be read", strata::quoted(path)));
+    if (!in) return fail(Errc::config, fmt::format("--config {}: cannot be read", in_quotes(path)));
     std::string text(file_size_max + 1, '\0');
     in.read(text.data(), static_cast<std::streamsize>(text.size()));
-    if (in.bad()) return fail(Errc::config, fmt::format("--config {}: cannot be read", strata::quoted(path)));
+    if (in.bad()) return fail(Errc::config, fmt::format("--config {}: cannot be read", in_quotes(path)));
     text.resize(static_cast<std::size_t>(in.gcount()));
-    if (text.size() > file_size_max) return fail(Errc::config, fmt::format("--config {}: larger than {} bytes", strata::quoted(path), file_size_max));
+    if (text.size() > file_size_max) return fail(Errc::config, fmt::format("--config {}: larger than {} bytes", in_quotes(path), file_size_max));
     return text;
 }
 
@@ -102,9 +102,9 @@ void apply_flags(const std::vector<Arguments::Flag>& flags, Config& config, std:
         const Setting& setting = *flag->setting;
         const auto earlier = std::ranges::find(flags.begin(), flag, flag->setting, &Arguments::Flag::setting);
         if (earlier != flag && setting.kind != Setting::Kind::texts) {
-            problems.push_back(fmt::format("{} is given twice: {} and {}", setting.flag, strata::quoted(earlier->value), strata::quoted(flag->value)));
+            problems.push_back(fmt::format("{} is given twice: {} and {}", setting.flag, in_quotes(earlier->value), in_quotes(flag->value)));
         } else if (auto done = setting.set(config, flag->value); !done) {
-            problems.push_back(fmt::format("{} {}: {}", setting.flag, strata::quoted(flag->value), done.error().detail));
+            problems.push_back(fmt::format("{} {}: {}", setting.flag, in_quotes(flag->value), done.error().detail));
         }
     }
 }
@@ -138,15 +138,15 @@ void check_folders(Config& config, std::vector<std::string>& problems) {
     for (auto& store : config.stores) store = absolute_folder(store);
     for (auto store = config.stores.begin(); store != config.stores.end(); ++store) {
         if (std::find(config.stores.begin(), store, *store) != store) {
-            problems.push_back(fmt::format("store {} is given twice", strata::quoted(*store)));
+            problems.push_back(fmt::format("store {} is given twice", in_quotes(*store)));
             continue;
         }
-        if (*store == config.data) problems.push_back(fmt::format("{} cannot be both the data folder and a store", strata::quoted(*store)));
+        if (*store == config.data) problems.push_back(fmt::format("{} cannot be both the data folder and a store", in_quotes(*store)));
         if (is_inside(config.data, *store)) {
-            problems.push_back(fmt::format("the data folder {} lies inside the store {}", strata::quoted(config.data), strata::quoted(*store)));
+            problems.push_back(fmt::format("the data folder {} lies inside the store {}", in_quotes(config.data), in_quotes(*store)));
         }
         for (const auto& other : config.stores) {
-            if (is_inside(*store, other)) problems.push_back(fmt::format("store {} lies inside store {}", strata::quoted(*store), strata::quoted(other)));
+            if (is_inside(*store, other)) problems.push_back(fmt::format("store {} lies inside store {}", in_quotes(*store), in_quotes(other)));
         }
     }
 }
@@ -171,7 +171,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
         return out;
     }
     const auto verb = verb_of(given.words);
-    if (!verb) problems.push_back(fmt::format("unknown command {}; see stratad --help", strata::quoted(fmt::format("{}", fmt::join(given.words, " ")))));
+    if (!verb) problems.push_back(fmt::format("unknown command {}; see stratad --help", in_quotes(fmt::format("{}", fmt::join(given.words, " ")))));
     out.verb = verb.value_or(Verb::serve);
     if (out.verb == Verb::help && problems.empty()) return out;
     if (given.file) {

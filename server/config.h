@@ -33,7 +33,7 @@ struct Config {
     std::uint32_t nfs_connections_max = 110'000;  // --nfs-connections N   nfs.connections_max
     int threads = 0;                              // --threads N           limits.threads; 0: one a core
     std::uint64_t memory_mib = 0;                 // --memory MIB          limits.memory_mib; 0: a quarter of the machine's
-    std::uint64_t segment_mib = 256;              // --segment-mib N       limits.segment_mib: size of a chunk store's segments
+    std::uint64_t segment_mib = 0;                // --segment-mib N       limits.segment_mib: size of a store's segments; 0: by its disk
     LogLevel log_level = LogLevel::info;          // --log-level L         log.level = "debug|info|warning|error"
 
     int grace_seconds() const { return nfs_grace_seconds > 0 ? nfs_grace_seconds : nfs_lease_seconds; }

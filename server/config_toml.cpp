@@ -29,7 +29,7 @@ public:
             } else if (const auto* section = node.as_table()) {
                 read(*section, name + ".");
             } else {
-                wrong(key.source(), fmt::format("{} is a section: write [{}] and its keys below", quoted(name), name));
+                wrong(key.source(), fmt::format("{} is a section: write [{}] and its keys below", in_quotes(name), name));
             }
         }
     }
@@ -42,7 +42,7 @@ private:
 
     void unknown(const std::string& name, const toml::source_region& at, bool section) {
         const auto near = section ? nearest_section(name) : nearest_key(name);
-        wrong(at, fmt::format("unknown {} {}; did you mean \"{}\"?", section ? "section" : "key", quoted(name), near));
+        wrong(at, fmt::format("unknown {} {}; did you mean \"{}\"?", section ? "section" : "key", in_quotes(name), near));
     }
 
     void set_one(const Setting& setting, const toml::node& node, std::string_view text) {

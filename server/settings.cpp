@@ -22,7 +22,7 @@ Result<> set_number(N& target, std::string_view text, N low, N high) {
     N value{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc{} || end != text.data() + text.size() || value < low || value > high) {
-        return fail(Errc::config, fmt::format("{} is not a number from {} to {}", quoted(text), low, high));
+        return fail(Errc::config, fmt::format("{} is not a number from {} to {}", in_quotes(text), low, high));
     }
     target = value;
     return {};
@@ -51,7 +51,7 @@ constexpr std::array<std::string_view, 4> level_names{"debug", "info", "warning"
 
 Result<> set_level(Config& config, std::string_view text) {
     const auto it = std::ranges::find(level_names, text);
-    if (it == level_names.end()) return fail(Errc::config, fmt::format("{} is not debug, info, warning or error", quoted(text)));
+    if (it == level_names.end()) return fail(Errc::config, fmt::format("{} is not debug, info, warning or error", in_quotes(text)));
     config.log_level = static_cast<LogLevel>(it - level_names.begin());
     return {};
 }
@@ -100,7 +100,7 @@ constexpr Setting settings[] = {
      [](Config& c, std::string_view v) { return set_number(c.threads, v, 0, 256); }},
     {"--memory", "limits.memory_mib", "MIB", "memory for buffers and caches (default: a quarter of the machine's)", Kind::number,
      [](Config& c, std::string_view v) { return set_number<std::uint64_t>(c.memory_mib, v, 0, 1 << 24); }},
-    {"--segment-mib", "limits.segment_mib", "MIB", "size of a chunk store's segments (default: 256)", Kind::number,
+    {"--segment-mib", "limits.segment_mib", "MIB", "size of a chunk store's segments (default: 256, less on small disks)", Kind::number,
      [](Config& c, std::string_view v) { return set_number<std::uint64_t>(c.segment_mib, v, 8, 4096); }},
     {"--log-level", "log.level", "L", "debug, info, warning or error (default: info)", Kind::text, set_level},
 };
@@ -164,7 +164,7 @@ bool is_section(std::string_view name) {
 
 std::string_view nearest_section(std::string_view name) { return nearest(name, section_of); }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     std::string out = "\"";
     for (const char c : text.substr(0, shown_max)) out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
     return out + (text.size() > shown_max ? "...\"" : "\"");

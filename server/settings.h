@@ -33,6 +33,6 @@ bool is_section(std::string_view name);
 std::string_view nearest_section(std::string_view name);
 
 // In quotes, for a message: cut if it is long, and harmless to a terminal.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 }  // namespace strata

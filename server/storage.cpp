@@ -35,12 +35,16 @@ Task<Result<std::unique_ptr<Storage>>> Storage::open(const Context& ctx, const R
     co_return storage;
 }
 
+// Those that are named; at the first start of all, one of our own.
+std::vector<std::string> Storage::folders() const {
+    if (!config_.stores.empty() || !node_.stores.empty()) return config_.stores;
+    return {config_.data + "/stores/0"};
+}
+
 Task<Result<>> Storage::open_all(const Context& ctx) {
     blocking_ = runtime_.make_pool("storage", 1);
     CO_CHECK_OK(co_await load_node_file(ctx));
-    std::vector<std::string> folders = config_.stores;
-    if (folders.empty() && node_.stores.empty()) folders.push_back(config_.data + "/stores/0");
-    CO_TRY(opened, co_await open_stores(ctx, runtime_, open_disk_, *blocking_, node_, std::move(folders), config_.segments));
+    CO_TRY(opened, co_await open_stores(ctx, runtime_, open_disk_, *blocking_, node_, folders(), config_.segments));
     opened_ = std::move(opened);
     for (const auto& store : opened_) {
         if (store.why) log_.warning("a store is not there", {{"folder", store.folder}, {"why", store.why->detail}});
@@ -72,12 +76,8 @@ Task<Result<>> Storage::load_node_file(const Context&) {
             node_ = std::move(*known);
             return {};
         }
-        node_.cluster = cluster::random_uuid(*runtime_.random);
-        for (const auto& folder : config_.stores) {
-            auto store = open_disk_(folder, false);
-            if (!store) continue;
-            if (auto identity = cluster::read_identity(**store)) node_.cluster = identity->cluster;
-        }
+        TRY(found, cluster_of_stores(open_disk_, folders()));
+        node_.cluster = found ? *found : cluster::random_uuid(*runtime_.random);
         return {};
     });
 }

@@ -70,6 +70,7 @@ public:
 
 private:
     Storage(const Runtime& runtime, OpenDisk open_disk, StorageConfig config);
+    std::vector<std::string> folders() const;
     Task<Result<>> open_all(const Context& ctx);
     Task<Result<>> load_node_file(const Context& ctx);
     Task<Result<>> open_meta(const Context& ctx);

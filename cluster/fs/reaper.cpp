@@ -129,8 +129,11 @@ Task<Result<>> Reaper::reap_maps() {
 }
 
 Task<Result<>> Reaper::pass() {
-    CO_CHECK_OK(co_await reap_maps());
-    co_return co_await remove_dead_chunks();
+    while (passing_.exchange(true)) co_await core_.clock().sleep_for(poll_first);
+    Result<> outcome = co_await reap_maps();
+    if (outcome) outcome = co_await remove_dead_chunks();
+    passing_ = false;
+    co_return outcome;
 }
 
 Task<> Reaper::run() {

@@ -29,7 +29,8 @@ public:
     // A command under way carries a ReapRow for `map`.
     void expect(MapId map);
 
-    // Does all that can be done now; waits for commands to be applied. Errors: io and what the store says; the rest is done next time.
+    // Does all that can be done now; waits for commands to be applied, and for a pass that is under way. Errors: io and what the store
+    // says; the rest is done next time.
     Task<Result<>> pass();
     Task<> run();  // until core.stopping
 
@@ -51,6 +52,7 @@ private:
     ReadTickets tickets_;
     std::mutex mutex_;
     std::deque<Candidate> candidates_;
+    std::atomic<bool> passing_{false};
     std::set<MapId> expected_;  // reap rows that will be applied soon
     bool looked_ = false;       // after a restart there may be some, too
     LogIndex reaped_ = 0;       // newest command of ours: before the next look it must be applied

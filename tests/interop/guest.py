@@ -104,7 +104,8 @@ class Guest:
         self.job = None
         self._lines = queue.Queue()
         command = boot_command(os.path.join(HERE, "guest", "agent.sh"), f"tap{index}", memory_mb, self.folder, self.name,
-                               [f"CLIENT={self.address}", f"NAME={self.name}", f"HOSTDIR={self.folder}"])
+                               [f"CLIENT={self.address}", f"NAME={self.name}", f"HOSTDIR={self.folder}",
+                                f"PEERS={network.peers() or '/nonexistent'}"])
         self.process = boot(command, self.console_path,
                             {"TMPDIR": work, "LD_PRELOAD": os.path.join(binaries, "xstate.so")})
         self._reader = threading.Thread(target=self._read, daemon=True)

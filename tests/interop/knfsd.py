@@ -9,7 +9,7 @@ import time
 import guest
 import network
 
-PACKAGES = ["nfs-kernel-server", "xfsprogs", "libinih1", "liburcu8"]
+PACKAGES = ["nfs-kernel-server", "rpcbind", "xfsprogs", "libinih1", "liburcu8"]
 LEASE_S = 10            # the kernel refuses less
 RESTART_GRACE_S = 40    # a killed guest sends no reset, so clients notice only when TCP retransmits
 DISK_BYTES = 12 << 30   # sparse
@@ -65,7 +65,8 @@ class KnfsdServer:
         command = guest.boot_command(os.path.join(guest.HERE, "guest", "knfsd.sh"), "tap0", 1024, self.folder,
                                      f"strata-knfsd-{time.monotonic_ns()}",
                                      [f"ubd0={self.image}", f"ADDR={self.address}", f"NFSD_ROOT={self.root}",
-                                      f"LEASE={LEASE_S}", f"GRACE={LEASE_S if self.fresh else RESTART_GRACE_S}", f"EXPORTS={self._exports()}"])
+                                      f"LEASE={LEASE_S}", f"GRACE={LEASE_S if self.fresh else RESTART_GRACE_S}",
+                                      f"EXPORTS={self._exports()}"])
         self.process = guest.boot(command, self.log_path,
                                   {"TMPDIR": self.work, "LD_PRELOAD": os.path.join(self.binaries, "xstate.so")})
         ready = threading.Event()

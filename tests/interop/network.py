@@ -16,6 +16,18 @@ BRIDGE = "br0"
 GUESTS_MAX = 3
 
 
+def peers():
+    """Folder of programs that are unpacked, not installed (nfs-common), or "". Guests look there too."""
+    return os.path.abspath(os.environ["STRATA_PEERS"]) if os.environ.get("STRATA_PEERS") else ""
+
+
+def search_path():
+    """Where the programs of hosts and guests are looked for."""
+    folders = [os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+    folders += [os.path.join(peers(), name) for name in ("usr/sbin", "usr/bin", "sbin", "bin")] if peers() else []
+    return ":".join(folders)
+
+
 def guest_address(index):
     """Address of client guest 1 to GUESTS_MAX; the knfsd guest is not one of them."""
     return f"10.99.0.{10 + index}"
@@ -35,8 +47,8 @@ def unshare_words():
 
 def missing():
     """Why no network of guests can be made here, or None."""
-    for tool in ("unshare", "ip", "linux.uml"):
-        if not shutil.which(tool):
+    for tool in ("unshare", "ip", "linux.uml", "mount.nfs4", "busybox", "modprobe", "setpriv", "perl"):
+        if not shutil.which(tool, path=search_path()):
             return f"{tool} is not installed"
     if not os.path.exists("/dev/net/tun"):
         return "no /dev/net/tun"

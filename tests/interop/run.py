@@ -11,6 +11,7 @@ import tempfile
 import traceback
 
 import guest
+import knfsd
 import network
 import scenarios
 import workloads
@@ -96,6 +97,10 @@ def run_one(stage, scenario, vers, where):
     if missing:
         stage.report.skip(where, "all", f"{stage.options.server} has no {', '.join(sorted(missing))}")
         return
+    absent = [tool for tool in scenario.tools if not shutil.which(tool, path=network.search_path())]
+    if absent:
+        stage.report.skip(where, "all", f"not installed: {', '.join(absent)}")
+        return
     timer = Timer()
     try:
         scenario.run(stage, where, vers)
@@ -111,6 +116,7 @@ def run_one(stage, scenario, vers, where):
 
 
 def run_inside(options):
+    os.environ["PATH"] = network.search_path()
     network.build()
     report = Report()
     timer = Timer()
@@ -160,6 +166,8 @@ def main():
     if reason:
         return skip_all(options, reason)
     if not os.environ.get(network.INSIDE):
+        if options.server == "knfsd":
+            knfsd.unpack(options.build)     # there is no way out to the package archive from inside
         return skip_all(options, network.enter())
     return run_inside(options)
 

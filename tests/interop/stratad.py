@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The server under test: starts stratad, waits for its `ready:` line, kills, restarts, terminates and checks it.
+import json
 import os
 import shutil
 import signal
@@ -21,6 +22,17 @@ def share_word(share):
         words.append("ro")
     words += [f"client={client}" for client in share.clients]
     return f"{share.name}:{','.join(words)}"
+
+
+def is_fully_redundant(status):
+    """Reads the answer of `stratad status`; the one place that knows its words."""
+    return status.get("redundancy") == "whole"
+
+
+def reader_folder(status):
+    """The folder of the metadata replica that the server reads from now."""
+    replicas = status.get("metadata", {}).get("replicas", [])
+    return next((replica["folder"] for replica in replicas if replica.get("state") == "reader"), None)
 
 
 class StratadServer:
@@ -66,7 +78,7 @@ class StratadServer:
         given = os.environ.get("STRATA_INTEROP_TOML")
         if given is not None:
             return given
-        return f"[nfs]\nlease_s = {LEASE_S}\ngrace_s = {LEASE_S}\n"
+        return f"[nfs]\nlease_seconds = {LEASE_S}\ngrace_seconds = {LEASE_S}\n"
 
     def start(self, limit_s=READY_LIMIT_S):
         errors = open(self.log_path, "ab")
@@ -135,30 +147,47 @@ class StratadServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def check(self, limit_s=120):
-        """`stratad check --data DIR` on the stopped server: (exit status, output)."""
-        done = subprocess.run([self.program, "check", "--data", self.data], capture_output=True, text=True, timeout=limit_s,
+        """`stratad check` on the stopped server."""
+        return self.ask("check", limit_s=limit_s)
+
+    def ask(self, *words, limit_s=60):
+        """One command to the running server through its control socket: (exit status, output)."""
+        done = subprocess.run([self.program, *words, "--data", self.data], capture_output=True, text=True, timeout=limit_s,
                               check=False)
         return done.returncode, (done.stdout + done.stderr).strip()
 
     def replace_disk(self, index):
-        """Adopts the empty folder of store `index` in place of the lost one, on the running server. (exit status, output)."""
-        done = subprocess.run([self.program, "disk", "replace", "--data", self.data, self.stores[index]], capture_output=True,
-                              text=True, timeout=60, check=False)
-        return done.returncode, (done.stdout + done.stderr).strip()
+        """Adopts the empty folder at store `index` in place of the store that was lost there."""
+        return self.ask("disk", "replace", self.stores[index], self.stores[index])
+
+    def scrub(self, limit_s):
+        return self.ask("scrub", limit_s=limit_s)
+
+    def status(self):
+        """The running server's own report, {} when it gives none."""
+        code, text = self.ask("status")
+        try:
+            return json.loads(text) if code == 0 else {}
+        except ValueError:
+            return {}
 
     def redundancy(self):
-        """(restored, text): whether the running server says that every byte has its full redundancy again."""
-        done = subprocess.run([self.program, "status", "--data", self.data], capture_output=True, text=True, timeout=30,
-                              check=False)
-        text = (done.stdout + done.stderr).strip()
-        return done.returncode == 0 and "redundancy: full" in text, text
+        """(full, text): whether the running server says that every byte and the metadata have their full redundancy."""
+        status = self.status()
+        return is_fully_redundant(status), json.dumps(status)
 
     def database_store(self):
-        """Index of a store that holds the metadata database (by the names of its files); 0 where none looks like it."""
+        """Index of the store with the metadata database that is read from; by the server's words, else by the files' first bytes."""
+        folder = reader_folder(self.status()) if self.alive() else None
         for index, store in enumerate(self.stores):
-            for _, _, files in os.walk(store):
-                if any(name.endswith((".db", ".sqlite", ".sqlite3")) for name in files):
-                    return index
+            if folder and (folder == store or folder.startswith(store + "/")):
+                return index
+        for index, store in enumerate(self.stores):
+            for where, _, files in os.walk(store):
+                for name in files:
+                    with open(os.path.join(where, name), "rb") as file:
+                        if file.read(15) == b"SQLite format 3":
+                            return index
         return 0
 
     def tail(self, lines=25):

@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Init of a client guest: network and NFS modules, then runs the job scripts the host names on the serial line.
-# CLIENT (address), HOSTDIR (a folder of the host, writable here as /run/host) and NAME are words of the command line.
+# CLIENT (address), HOSTDIR (a folder of the host, writable here as /run/host), NAME, and PEERS (a folder of programs that are
+# unpacked there instead of installed) are words of the command line.
 # For each line N it runs /run/host/job-N.sh and answers `JOBEND N status`. `off` powers off.
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run LC_ALL=C.UTF-8
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PEERS/usr/sbin:$PEERS/usr/bin:$PEERS/sbin:$PEERS/bin HOME=/run LC_ALL=C.UTF-8
 # The guest kernel cannot keep AVX-512 registers apart between threads (see xstate.c).
 export GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX512DQ,-AVX512CD
 mount -t proc proc /proc

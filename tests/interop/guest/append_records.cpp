@@ -4,10 +4,6 @@
 //
 // A record is a line `client sequence filler checksum` of 30 to 200 bytes. Locks are tried without waiting most of the time,
 // as the client kernel polls a refused lock only once a second and the two writers would then take turns, not contend.
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -16,6 +12,11 @@
 #include <map>
 #include <sstream>
 #include <string>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace {
 
@@ -55,25 +56,37 @@ int fail(const char* what) {
     return 1;
 }
 
+unsigned next_random(unsigned& state) { return (state = state * 1664525u + 1013904223u) >> 16; }
+
+// Tries until it has the lock; every 256th time it lets the kernel wait. False on an error.
+bool take_lock(int fd, bool whole_file, int batch, unsigned& random, int& refused) {
+    while (lock(fd, whole_file, batch % 256 == 255) != 0) {
+        if (errno != EWOULDBLOCK && errno != EAGAIN && errno != EACCES && errno != EINTR) return false;
+        ++refused;
+        usleep(500 + next_random(random) % 2000);
+    }
+    return true;
+}
+
 int write_records(const char* path, int client, int count, bool whole_file) {
     const int fd = open(path, O_RDWR | O_CREAT | O_APPEND, 0666);
     if (fd < 0) return fail("open");
     unsigned random = static_cast<unsigned>(client) * 48271u;
     int sequence = 0, batches = 0, refused = 0;
-    while (sequence < count) {
-        const bool wait = ++batches % 256 == 0;
-        while (lock(fd, whole_file, wait) != 0) {
-            if (errno != EWOULDBLOCK && errno != EAGAIN && errno != EACCES && errno != EINTR) return fail("lock");
-            ++refused;
-            usleep(500 + (random >> 20) % 2000);
-            random = random * 1664525u + 1013904223u;
-        }
-        random = random * 1664525u + 1013904223u;
-        for (unsigned left = 1 + (random >> 24) % 8; left > 0 && sequence < count; --left) {
+    off_t own_bytes = 0;
+    for (bool met = false; sequence < count; ++batches) {
+        if (!take_lock(fd, whole_file, batches, random, refused)) return fail("lock");
+        struct stat status;
+        if (fstat(fd, &status) != 0) return fail("fstat");
+        // After its first batch a client waits until another one has written too, so that they do contend.
+        met = met || status.st_size > own_bytes;
+        for (unsigned left = sequence == 0 || met ? 1 + next_random(random) % 8 : 0; left > 0 && sequence < count; --left) {
             const std::string line = record(client, sequence++);
             if (write(fd, line.data(), line.size()) != static_cast<ssize_t>(line.size())) return fail("write");
+            own_bytes += static_cast<off_t>(line.size());
         }
         if (unlock(fd, whole_file) != 0) return fail("unlock");
+        usleep(met ? 100 : 20000);
     }
     if (close(fd) != 0) return fail("close");
     std::printf("client %d: %d records in %d batches, %d refused locks\n", client, count, batches, refused);
@@ -107,7 +120,7 @@ int verify(const char* path, int clients, int count) {
         }
     }
     std::printf("MARK turns %d\n", turns);
-    return turns >= 2 * clients ? 0 : 1;        // one after the other would prove nothing
+    return turns >= 2 * clients ? 0 : 1;  // one after the other would prove nothing
 }
 
 }  // namespace

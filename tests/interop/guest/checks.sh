@@ -27,7 +27,7 @@ nfs_options() { echo "vers=$VERS,proto=tcp,port=$PORT,sec=sys,timeo=600,retry=0$
 
 mount_at() { # share path, directory
   mkdir -p "$2"
-  timeout 100 mount -t nfs4 -o "$(nfs_options)" "$SERVER:$1" "$2"
+  timeout 100 mount.nfs4 "$SERVER:$1" "$2" -o "$(nfs_options)"
 }
 
 mount_share() { # a mount that fails ends the job: nothing after it would say anything

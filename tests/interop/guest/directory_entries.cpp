@@ -2,11 +2,6 @@
 // directory_entries make|list|stat|remove DIR FROM TO: entries FROM to TO (not included) of a very large directory.
 //
 // One entry in ten is a file, one a symbolic link, the others are fifos: these cost one call, and the directory is the subject.
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -14,11 +9,14 @@
 #include <string>
 #include <vector>
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 namespace {
 
-std::string name_of(int number) {
-    return "an-entry-with-a-number-" + std::to_string(number);
-}
+std::string name_of(int number) { return "an-entry-with-a-number-" + std::to_string(number); }
 
 int fail(const std::string& what) {
     std::printf("%s: %s\n", what.c_str(), strerror(errno));

@@ -8,10 +8,6 @@
 //   append FILE OFFSET SIZE SEED | name FILE SIZE SEED | gone FILE | slot FILE INDEX SEED
 // `write` prints `MARK acked N` twice a second. Its holder thread keeps a record lock, an open file and an unlinked open file
 // and uses them all the time: a client kernel that lost one of them in a restart of the server answers EIO or ESTALE.
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -27,6 +23,10 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace {
 
@@ -54,9 +54,7 @@ void fail(const std::string& name, const std::string& reason) {
     std::printf("FAIL %s %s\n", name.c_str(), reason.c_str());
 }
 
-bool stopping() {
-    return failed || access(stop_path, F_OK) == 0;
-}
+bool stopping() { return failed || access(stop_path, F_OK) == 0; }
 
 bool write_at(int fd, const std::string& bytes, off_t offset) {
     std::size_t done = 0;
@@ -90,13 +88,19 @@ std::string compare(const std::string& path, off_t offset, std::size_t size, uns
     if (bytes == wanted) return "";
     std::size_t at = 0;
     while (bytes[at] == wanted[at]) ++at;
-    return "wrong byte at " + std::to_string(offset + static_cast<off_t>(at)) + (bytes.find_first_not_of('\0', at) == std::string::npos ? " (zeros to the end)" : "");
+    return "wrong byte at " + std::to_string(offset + static_cast<off_t>(at)) +
+           (bytes.find_first_not_of('\0', at) == std::string::npos ? " (zeros to the end)" : "");
 }
 
 // Appends with fsync to one file after another; reads older records back now and then.
 void appender(std::string directory, unsigned long seed, std::vector<std::string>& promises) {
     std::mt19937_64 random(seed);
-    struct Record { std::string path; off_t offset; std::size_t size; unsigned long seed; };
+    struct Record {
+        std::string path;
+        off_t offset;
+        std::size_t size;
+        unsigned long seed;
+    };
     std::deque<Record> records;
     for (int number = 0; !stopping(); ++number) {
         const std::string name = "append-" + std::to_string(number), path = directory + "/" + name;
@@ -107,14 +111,16 @@ void appender(std::string directory, unsigned long seed, std::vector<std::string
             const Record record{path, offset, 1 + random() % (random() % 8 == 0 ? 700000 : 30000), random() % 1000000007};
             if (!write_at(fd, pattern(record.size, record.seed), offset)) return fail("append_write", strerror(errno));
             if (fsync(fd) != 0) return fail("append_fsync", strerror(errno));
-            promises.push_back("append " + name + " " + std::to_string(offset) + " " + std::to_string(record.size) + " " + std::to_string(record.seed));
+            promises.push_back("append " + name + " " + std::to_string(offset) + " " + std::to_string(record.size) + " " +
+                               std::to_string(record.seed));
             offset += static_cast<off_t>(record.size);
             records.push_back(record);
             ++acked;
             if (i % 5 != 4) continue;
             const Record& old = records[random() % records.size()];
             posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-            if (const auto wrong = compare(old.path, old.offset, old.size, old.seed); !wrong.empty()) return fail("append_read", old.path + ": " + wrong);
+            if (const auto wrong = compare(old.path, old.offset, old.size, old.seed); !wrong.empty())
+                return fail("append_read", old.path + ": " + wrong);
         }
         if (close(fd) != 0) return fail("append_close", strerror(errno));
     }
@@ -178,7 +184,8 @@ void holder(std::string directory) {
             if (!write_at(file, bytes, 0) || fsync(file) != 0) return fail("hold_write", std::string(which) + ": " + strerror(errno));
             posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
             std::string back(bytes.size(), '\0');
-            if (pread(file, back.data(), back.size(), 0) != static_cast<ssize_t>(back.size())) return fail("hold_read", std::string(which) + ": " + strerror(errno));
+            if (pread(file, back.data(), back.size(), 0) != static_cast<ssize_t>(back.size()))
+                return fail("hold_read", std::string(which) + ": " + strerror(errno));
             if (back != bytes) return fail("hold_read", std::string(which) + ": other bytes");
         }
         ++acked;

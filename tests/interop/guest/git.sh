@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A git repository on the mount: commits, a branch, a merge, a clone, and git's own check of all objects.
-export GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=tester GIT_AUTHOR_EMAIL=t@example.org GIT_COMMITTER_NAME=tester GIT_COMMITTER_EMAIL=t@example.org
+export GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=tester GIT_AUTHOR_EMAIL=t@example.org
+export GIT_COMMITTER_NAME=tester GIT_COMMITTER_EMAIL=t@example.org
 mount_share
 rm -rf "$M/git" "$M/clone"; mkdir "$M/git"; cd "$M/git"
 same_tree() { diff -r --no-dereference --exclude=.git "$1" "$2"; }

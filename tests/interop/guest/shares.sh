@@ -8,7 +8,8 @@ done
 check root_is_not_writable refused mkdir /mnt/root/new
 check write_through_the_root sh -c 'echo x > /mnt/root/$SHARE/through && [ "$(cat /mnt/root/$SHARE/through)" = x ]'
 check shares_are_different_file_systems sh -c '[ "$(stat -c %d /mnt/root/$SHARE)" != "$(stat -c %d /mnt/root)" ]'
-check rename_between_shares_is_refused refused /usr/bin/perl -e 'rename($ARGV[0], $ARGV[1]) or exit 1' "/mnt/root/$SHARE/through" "/mnt/root/$READ_ONLY/x"
+rename_only() { perl -e 'rename($ARGV[0], $ARGV[1]) or exit 1' "$1" "$2"; }
+check rename_between_shares_is_refused refused rename_only "/mnt/root/$SHARE/through" "/mnt/root/$READ_ONLY/x"
 rm -f "/mnt/root/$SHARE/through"
 check umount_the_root umount /mnt/root
 check mount_read_only mount_at "/$READ_ONLY" /mnt/readonly

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // sqlite_work DIR TRANSACTIONS: an SQLite database on the mount, written by two processes, then checked by SQLite itself.
-#include <sqlite3.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+
+#include <sqlite3.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace {
 
@@ -63,11 +63,12 @@ int main(int argc, char** argv) {
     const std::string path = std::string(argv[1]) + "/bank.db";
     const int transactions = std::atoi(argv[2]);
     sqlite3* database = open_database(path);
-    run(database, "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL;"
-                  "CREATE TABLE account(id INTEGER PRIMARY KEY, balance INTEGER NOT NULL);"
-                  "CREATE TABLE move(id INTEGER PRIMARY KEY, source INT, target INT, amount INT, note TEXT);"
-                  "CREATE INDEX by_source ON move(source, target);"
-                  "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 499) INSERT INTO account SELECT i, 1000 FROM n;");
+    run(database,
+        "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL;"
+        "CREATE TABLE account(id INTEGER PRIMARY KEY, balance INTEGER NOT NULL);"
+        "CREATE TABLE move(id INTEGER PRIMARY KEY, source INT, target INT, amount INT, note TEXT);"
+        "CREATE INDEX by_source ON move(source, target);"
+        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 499) INSERT INTO account SELECT i, 1000 FROM n;");
     sqlite3_close(database);
     const pid_t child = fork();
     work(path, child == 0 ? 2 : 1, transactions);
@@ -85,9 +86,10 @@ int main(int argc, char** argv) {
     const std::string integrity = value(database, "PRAGMA integrity_check");
     const std::string sum = value(database, "SELECT sum(balance) FROM account");
     const std::string moves = value(database, "SELECT count(*) FROM move");
-    const std::string unexplained = value(database,
-        "SELECT count(*) FROM account a WHERE balance != 1000 + (SELECT ifnull(sum(amount), 0) FROM move WHERE target = a.id)"
-        " - (SELECT ifnull(sum(amount), 0) FROM move WHERE source = a.id)");
+    const std::string unexplained =
+        value(database,
+              "SELECT count(*) FROM account a WHERE balance != 1000 + (SELECT ifnull(sum(amount), 0) FROM move WHERE target = a.id)"
+              " - (SELECT ifnull(sum(amount), 0) FROM move WHERE source = a.id)");
     sqlite3_close(database);
     const std::string wanted = std::to_string(2 * 5 * (transactions - transactions / 10));
     std::printf("integrity %s, sum %s, moves %s of %s, unexplained %s\n", integrity.c_str(), sum.c_str(), moves.c_str(), wanted.c_str(),

@@ -10,18 +10,18 @@
 // (GLIBC_TUNABLES).
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <elf.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/types.h>
 #include <sys/uio.h>
-#include <elf.h>
 
 enum {
-    part_max = 4096,        // bytes of state a guest kernel may keep
-    whole_max = 65536,      // bytes of state a processor may have
-    header_offset = 512,    // of the XSAVE header: its first 8 bytes say which components are not in their initial state
+    part_max = 4096,      // bytes of state a guest kernel may keep
+    whole_max = 65536,    // bytes of state a processor may have
+    header_offset = 512,  // of the XSAVE header: its first 8 bytes say which components are not in their initial state
     slots = 4096,
 };
 
@@ -37,9 +37,7 @@ static unsigned char whole[whole_max] __attribute__((aligned(64)));
 
 typedef long (*PtraceCall)(int, pid_t, void*, void*);
 
-static struct Seen* slot_of(pid_t pid) {
-    return &seen[(unsigned)pid % slots];
-}
+static struct Seen* slot_of(pid_t pid) { return &seen[(unsigned)pid % slots]; }
 
 static long set_state(PtraceCall real, pid_t pid, struct iovec* part) {
     struct Seen* last = slot_of(pid);
@@ -53,7 +51,7 @@ static long set_state(PtraceCall real, pid_t pid, struct iovec* part) {
         memcpy(&others, whole + header_offset, sizeof others);
         memcpy(whole, part->iov_base, part->iov_len);
         memcpy(&mine, whole + header_offset, sizeof mine);
-        mine = (mine & 7) | (others & ~7ULL);   // x87, SSE and AVX are the guest's; the rest stays as it is
+        mine = (mine & 7) | (others & ~7ULL);  // x87, SSE and AVX are the guest's; the rest stays as it is
         memcpy(whole + header_offset, &mine, sizeof mine);
         return real(PTRACE_SETREGSET, pid, (void*)NT_X86_XSTATE, &full);
     }
@@ -87,6 +85,6 @@ long ptrace(enum __ptrace_request request, ...) {
     if (address == (void*)NT_X86_XSTATE && request == PTRACE_GETREGSET) return get_state(real, pid, data);
     int reads_or_sets_integers = request == PTRACE_GETREGS || request == PTRACE_SETREGS || request == PTRACE_PEEKUSER ||
                                  request == PTRACE_GETREGSET || request == PTRACE_SETREGSET;
-    if (!reads_or_sets_integers && slot_of(pid)->pid == pid) slot_of(pid)->pid = 0;   // it may run: what we saw is stale
+    if (!reads_or_sets_integers && slot_of(pid)->pid == pid) slot_of(pid)->pid = 0;  // it may run: what we saw is stale
     return real(request, pid, address, data);
 }

@@ -11,8 +11,8 @@ class Scenario:
     versions: list
     purpose: str
     needs: set = field(default_factory=set)     # features of the server; without one of them: NOT RUN
+    tools: list = field(default_factory=list)   # programs; without one of them: NOT RUN
     long_versions: list = field(default_factory=list)   # run with --long besides `versions`
-    guests: bool = True                         # False: needs the network but no user-mode Linux
 
 
 def catalogue():

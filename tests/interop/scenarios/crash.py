@@ -77,6 +77,8 @@ def shutdown(stage, where, vers):
 
 
 SCENARIOS = [
-    Scenario("crash", crash, ["4.2"], "kill -9 at random moments under fsync load; clients stay mounted", {"reboot"}, ["4.1", "4.0"]),
-    Scenario("shutdown", shutdown, ["4.2"], "SIGTERM under load ends in time and loses nothing", {"terminate"}, ["4.1", "4.0"]),
+    Scenario("crash", crash, ["4.2"], "kill -9 at random moments under fsync load; clients stay mounted", {"reboot"},
+             long_versions=["4.1", "4.0"]),
+    Scenario("shutdown", shutdown, ["4.2"], "SIGTERM under load ends in time and loses nothing", {"terminate"},
+             long_versions=["4.1", "4.0"]),
 ]

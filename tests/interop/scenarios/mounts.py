@@ -37,7 +37,7 @@ def tree(stage, where, vers):
 
 def posix(stage, where, vers):
     stage.shared_server()
-    features = set(stage.features() & FEATURES_OF_4_2) if vers == "4.2" else set()
+    features = {vers} | (stage.features() & FEATURES_OF_4_2 if vers == "4.2" else set())
     stage.run_script(where, "posix.sh", vers, 400, FEATURES=",".join(sorted(features)), CHECKS=" ".join(stage.options.check or []))
 
 
@@ -103,10 +103,13 @@ SCENARIOS = [
     Scenario("posix", posix, ALL_VERSIONS, "links, nodes, names, sizes, mapping, holes, locks, attributes, directories"),
     Scenario("tree", tree, ALL_VERSIONS, "15,000 files in, compared, packed, unpacked, compiled from, renamed, removed"),
     Scenario("permissions", permissions, ALL_VERSIONS, "uid 1000 and root with and without root squash"),
-    Scenario("acl", acl, ALL_VERSIONS, "NFSv4 ACLs: round trip, enforcement, inheritance", {"acl"}),
+    Scenario("acl", acl, ALL_VERSIONS, "NFSv4 ACLs: round trip, enforcement, inheritance", {"acl"},
+             tools=["nfs4_setfacl", "nfs4_getfacl"]),
     Scenario("shares", shares, ALL_VERSIONS, "pseudo root, read-only share, share for other networks"),
     Scenario("append", append, ALL_VERSIONS, "two clients append 10,000 records each under flock, then fcntl"),
-    Scenario("directory", directory, ["4.2"], "two clients fill, list and clear a directory of 100,000 entries", long_versions=["4.1", "4.0"]),
+    Scenario("directory", directory, ["4.2"], "two clients fill, list and clear a directory of 100,000 entries",
+             long_versions=["4.1", "4.0"]),
     Scenario("sqlite", sqlite, ALL_VERSIONS, "an SQLite database with two writers and its integrity check"),
-    Scenario("git", git, ["4.2"], "a git repository: commits, merge, fsck, clone, repack", long_versions=["4.1", "4.0"]),
+    Scenario("git", git, ["4.2"], "a git repository: commits, merge, fsck, clone, repack", long_versions=["4.1", "4.0"],
+             tools=["git"]),
 ]

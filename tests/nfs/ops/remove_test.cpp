@@ -94,7 +94,7 @@ TEST_F(NfsRename, moves_from_the_saved_to_the_current_directory) {
     EXPECT_EQ(find(two, "g")->id, file);
 }
 
-TEST_F(NfsRename, replaces_what_posix_replaces) {
+TEST_F(NfsRename, replaces_a_file_or_an_empty_directory_of_the_same_kind) {
     make(one, "f");
     make(two, "g");
     EXPECT_EQ(rename("f", "g").status, NfsStatus::ok);
@@ -102,9 +102,9 @@ TEST_F(NfsRename, replaces_what_posix_replaces) {
     const auto full = make(two, "full", vfs::FileType::directory);
     make(full, "x");
     EXPECT_EQ(rename("d", "full").status, NfsStatus::notempty);
-    EXPECT_EQ(rename("d", "g").status, NfsStatus::notdir);
+    EXPECT_EQ(rename("d", "g").status, NfsStatus::exist);
     make(one, "f");
-    EXPECT_EQ(rename("f", "full").status, NfsStatus::isdir);
+    EXPECT_EQ(rename("f", "full").status, NfsStatus::exist);
 }
 
 TEST_F(NfsRename, a_directory_cannot_move_into_itself) {

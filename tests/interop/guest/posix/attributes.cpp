@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks of attributes: modes, owners, times, extended attributes and the file system's own figures.
+#include <ctime>
+
 #include <sys/statvfs.h>
 #include <sys/time.h>
 #include <sys/xattr.h>
-
-#include <ctime>
 
 #include "check.h"
 
@@ -81,7 +81,9 @@ void changes_move_the_times() {
 void new_files_get_mode_owner_and_set_gid_group() {
     EXPECT(mkdir("d", 0755) == 0);
     EXPECT(chown("d", 0, 4321) == 0 && chmod("d", 02775) == 0);
-    { File created("d/f", O_WRONLY | O_CREAT, 0666); }
+    {
+        File created("d/f", O_WRONLY | O_CREAT, 0666);
+    }
     EXPECT(mkdir("d/sub", 0777) == 0);
     forget_cache();
     EXPECT(stat_of("d/f").st_gid == 4321 && stat_of("d/sub").st_gid == 4321);

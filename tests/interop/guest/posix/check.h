@@ -2,16 +2,16 @@
 // The frame of posix_checks: named checks, each in a fresh directory, that say what failed by throwing Failure.
 #pragma once
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct Failure {
     std::string reason;
@@ -31,22 +31,23 @@ std::vector<Check> space_checks();
 std::vector<Check> directory_checks();
 
 inline std::string errno_text(int error) {
-    return error == 0 ? "no error" : std::string(strerrorname_np(error));
+    const char* name = error == 0 ? "no error" : strerrorname_np(error);
+    return name ? name : "errno " + std::to_string(error);  // a client kernel may hand on numbers of its own
 }
 
-#define EXPECT(condition)                                                                                            \
-    do {                                                                                                             \
-        errno = 0;                                                                                                   \
+#define EXPECT(condition)                                                                                                                 \
+    do {                                                                                                                                  \
+        errno = 0;                                                                                                                        \
         if (!(condition)) throw Failure{std::string(#condition) + " (" + errno_text(errno) + ", line " + std::to_string(__LINE__) + ")"}; \
     } while (false)
 
 // The call fails with exactly this errno.
-#define EXPECT_ERRNO(call, expected)                                                                                 \
-    do {                                                                                                             \
-        errno = 0;                                                                                                   \
-        const bool failed = (call) < 0;                                                                              \
-        const int got = failed ? errno : 0;                                                                          \
-        if (got != (expected)) throw Failure{std::string(#call) + " gave " + errno_text(got) + ", not " #expected};   \
+#define EXPECT_ERRNO(call, expected)                                                                                \
+    do {                                                                                                            \
+        errno = 0;                                                                                                  \
+        const bool failed = (call) < 0;                                                                             \
+        const int got = failed ? errno : 0;                                                                         \
+        if (got != (expected)) throw Failure{std::string(#call) + " gave " + errno_text(got) + ", not " #expected}; \
     } while (false)
 
 // An open file, closed at the end of its scope. Throws when it cannot be opened.

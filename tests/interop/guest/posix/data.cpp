@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks of bytes: sizes, offsets, appending, mapping, direct and vectored I/O.
+#include <algorithm>
+#include <cstdlib>
+
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-
-#include <algorithm>
-#include <cstdlib>
 
 #include "check.h"
 
@@ -174,7 +174,7 @@ void record_locks_exclude_other_processes() {
     EXPECT(succeeded(child));
     range.l_type = F_UNLCK;
     range.l_start = 120;
-    range.l_len = 10;                           // splits the lock in two
+    range.l_len = 10;  // splits the lock in two
     EXPECT(fcntl(file, F_SETLK, &range) == 0);
     const pid_t second = fork();
     if (second == 0) {

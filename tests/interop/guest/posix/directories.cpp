@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks of directories: listing, positions under deletion, depth, more entries than fit one reply.
-#include <dirent.h>
-#include <sys/syscall.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+
+#include <dirent.h>
+#include <sys/syscall.h>
 
 #include "check.h"
 

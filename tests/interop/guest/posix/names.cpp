@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks of names: links, nodes, renames, removal, and what a name may be.
+#include <climits>
+#include <cstdio>
+
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
-
-#include <climits>
-#include <cstdio>
 
 #include "check.h"
 
@@ -66,10 +66,18 @@ void a_fifo_connects_two_ends() {
 
 void names_up_to_255_bytes_of_utf8() {
     std::string wide;
-    while (wide.size() + 4 <= 255) wide += "\xF0\x9F\x93\x81";      // a folder sign, 4 bytes
+    while (wide.size() + 4 <= 255) wide += "\xF0\x9F\x93\x81";  // a folder sign, 4 bytes
     wide += "abc";
-    const std::vector<std::string> names = {wide, std::string(255, 'n'), "\xC3\xA9t\xC3\xA9", "e\xCC\x81te\xCC\x81", "\xE6\x97\xA5\xE6\x9C\xAC",
-                                            " leading and trailing ", "a\\b:c*d?\"<>|", "new\nline", "-rf", "..."};
+    const std::vector<std::string> names = {wide,
+                                            std::string(255, 'n'),
+                                            "\xC3\xA9t\xC3\xA9",
+                                            "e\xCC\x81te\xCC\x81",
+                                            "\xE6\x97\xA5\xE6\x9C\xAC",
+                                            " leading and trailing ",
+                                            "a\\b:c*d?\"<>|",
+                                            "new\nline",
+                                            "-rf",
+                                            "..."};
     for (const auto& name : names) write_file(name.c_str(), name);
     forget_cache();
     const auto listed = names_in(".");
@@ -98,7 +106,7 @@ void rename_replaces_what_is_there() {
     EXPECT(read_file("to") == "new" && stat_of("to").st_ino == inode);
     EXPECT_ERRNO(open("from", O_RDONLY), ENOENT);
     EXPECT(link("to", "same") == 0);
-    EXPECT(rename("same", "to") == 0);       // two names of one file: nothing happens
+    EXPECT(rename("same", "to") == 0);  // two names of one file: nothing happens
     EXPECT(stat_of("same").st_nlink == 2);
 }
 
@@ -116,7 +124,7 @@ void rename_of_directories_follows_posix() {
     EXPECT(rename("empty/b", "moved") == 0);
     forget_cache();
     EXPECT(stat_of("moved/..").st_ino == stat_of(".").st_ino);
-    EXPECT(stat_of(".").st_nlink == 4 + 1 || stat_of(".").st_nlink == 1);   // ., .., empty, full, moved; or uncounted
+    EXPECT(stat_of(".").st_nlink == 4 + 1 || stat_of(".").st_nlink == 1);  // ., .., empty, full, moved; or uncounted
 }
 
 void rename_over_an_open_file_keeps_it_readable() {

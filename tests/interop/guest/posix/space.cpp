@@ -67,7 +67,7 @@ void a_punched_hole_reads_zeros() {
     EXPECT(read_range(file, 0, 9 * mib) == expected);
     const off_t hole = lseek(file, 0, SEEK_HOLE);
     EXPECT(hole >= mib + 100 && hole < 3 * mib);
-    EXPECT(fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 7 * mib, 9 * mib) == 0);   // past the end
+    EXPECT(fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 7 * mib, 9 * mib) == 0);  // past the end
     EXPECT(stat_of("f").st_size == 8 * mib);
 }
 
