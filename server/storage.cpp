@@ -134,7 +134,7 @@ Task<Result<>> Storage::open_meta(const Context&) {
         places.push_back({store.identity, store.disk});
         fresh = fresh && store.fresh;
     }
-    cluster::MetaStoreConfig config;
+    cluster::MetaStoreConfig config = config_.metadata;
     config.copies = policy_.full.m + 1;
     // Stores that held data before hold metadata too; making new ones over them would lose the volume.
     config.create = fresh && places.size() == opened_.size();
@@ -146,10 +146,10 @@ Task<Result<>> Storage::open_meta(const Context&) {
 
 void Storage::open_volume() {
     catalog_ = std::make_unique<cluster::VolumeCatalog>(runtime_, *meta_);
-    repairer_ = std::make_unique<cluster::Repairer>(runtime_, cluster::RepairConfig{});
+    repairer_ = std::make_unique<cluster::Repairer>(runtime_, config_.repair);
     stripes_ = std::make_unique<cluster::StripeIo>(runtime_, *stores_, *repairer_);
-    scrubber_ = std::make_unique<cluster::Scrubber>(runtime_, cluster::ScrubConfig{}, *stripes_, *stores_, *catalog_, *repairer_);
-    orphans_ = std::make_unique<cluster::OrphanCollector>(runtime_, cluster::OrphanConfig{}, *stores_, *catalog_);
+    scrubber_ = std::make_unique<cluster::Scrubber>(runtime_, config_.scrub, *stripes_, *stores_, *catalog_, *repairer_);
+    orphans_ = std::make_unique<cluster::OrphanCollector>(runtime_, config_.orphans, *stores_, *catalog_);
     cluster::VolumeParts parts;
     parts.runtime = &runtime_;
     parts.meta = meta_.get();
