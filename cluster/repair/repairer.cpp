@@ -62,6 +62,7 @@ Task<> Repairer::stop() {
 RepairProgress Repairer::progress() const {
     std::lock_guard lock(mutex_);
     RepairProgress out = progress_;
+    out.sweeping = out.sweeping || sweep_due_;  // one that is due counts
     out.waiting = queue_.size();
     out.unmendable = tried_.size();
     return out;
