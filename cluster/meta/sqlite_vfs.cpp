@@ -265,7 +265,7 @@ int full_path(sqlite3_vfs*, const char* path, int size, char* out) {
 }
 
 int random_bytes(sqlite3_vfs* vfs, int size, char* out) {
-    of(vfs).random().fill(std::as_writable_bytes(std::span(out, static_cast<std::size_t>(size))));
+    of(vfs).random_source().fill(std::as_writable_bytes(std::span(out, static_cast<std::size_t>(size))));
     return size;
 }
 
