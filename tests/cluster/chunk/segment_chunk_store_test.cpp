@@ -163,6 +163,21 @@ TEST(ChunkStoreIdentity, formatting_twice_is_refused) {
     EXPECT_EQ(format_store(*disk, Uuid{1}, world.random()).error(), Errc::exists);
 }
 
+TEST(ChunkStoreIdentity, flipped_bits_in_two_of_its_three_copies_cost_nothing) {
+    sim::World world(5);
+    const auto disk = world.make_disk("d", 64 << 20);
+    const auto made = format_store(*disk, Uuid{7}, world.random());
+    ASSERT_TRUE(made);
+    auto bytes = *read_file(*disk, identity_path);
+    const std::size_t copy = bytes.size() / identity_copies;
+    for (std::size_t damaged : {std::size_t{20}, copy + 1}) bytes[damaged] ^= std::byte{1};
+    ASSERT_TRUE(replace_file(*disk, identity_path, bytes));
+    EXPECT_EQ(*read_identity(*disk), *made);
+    bytes[2 * copy + 30] ^= std::byte{4};
+    ASSERT_TRUE(replace_file(*disk, identity_path, bytes));
+    EXPECT_EQ(read_identity(*disk).error(), Errc::corrupt);
+}
+
 TEST(ChunkStoreIdentity, segments_without_identity_are_not_formatted_over) {
     sim::World world(1);
     SimStore s(world);
