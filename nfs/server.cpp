@@ -70,6 +70,7 @@ Task<> Server::keep_time() {
             co_await service_.grace.end(service_.own_context());
             service_.log.info("grace is over");
         }
+        service_.clients.forget_idle_owners(now);
         for (auto& client : service_.clients.overdue(now, service_.config.courtesy)) {
             // A sign of life may have come since.
             if (client->lease_over(clock.now(), service_.config.lease)) co_await service_.end_client(std::move(client));

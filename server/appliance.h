@@ -12,6 +12,7 @@
 #include "server/control_socket.h"
 #include "server/quick_start.h"
 #include "server/storage.h"
+#include "server/vfs/file_state.h"
 
 namespace strata::nfs {
 class Server;

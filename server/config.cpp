@@ -1,252 +1,191 @@
 // SPDX-License-Identifier: Apache-2.0
-// Flags and TOML keys: one table of settings serves both, so neither can have what the other lacks.
+// The command line, and what only both sources together can be checked for.
 #include "server/config.h"
 
-#include <charconv>
+#include <algorithm>
+#include <array>
+#include <filesystem>
 #include <fstream>
-#include <functional>
-#include <sstream>
+#include <utility>
 
 #include <fmt/format.h>
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
+#include "server/settings.h"
 
 namespace strata {
 
 namespace {
 
-struct Setting {
-    std::string_view flag;
-    std::string_view key;       // dotted
-    std::string_view argument;  // as help shows it
-    std::string_view help;
-    bool repeated;  // a TOML array of strings
-    Result<> (*set)(Config&, std::string_view);
-};
+constexpr std::size_t file_size_max = 1 << 20;  // bytes of a configuration file
 
-template <class N>
-Result<> set_number(N& target, std::string_view text, N low, N high) {
-    N value{};
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size() || value < low || value > high) {
-        return fail(Errc::config, fmt::format("\"{}\" is not a number from {} to {}", text, low, high));
-    }
-    target = value;
-    return {};
-}
-
-Result<> set_path(std::string& target, std::string_view text) {
-    if (text.empty()) return fail(Errc::config, "an empty path");
-    target = text;
-    return {};
-}
-
-constexpr std::array<std::string_view, 4> level_names{"debug", "info", "warning", "error"};
-
-Result<> set_level(Config& c, std::string_view text) {
-    const auto it = std::ranges::find(level_names, text);
-    if (it == level_names.end()) return fail(Errc::config, fmt::format("\"{}\" is not debug, info, warning or error", text));
-    c.log_level = static_cast<LogLevel>(it - level_names.begin());
-    return {};
-}
-
-Result<> set_policy(Config& c, std::string_view text) {
-    TRY(policy, cluster::Policy::parse(text));
-    c.policy = policy;
-    return {};
-}
-
-Result<> add_share(Config& c, std::string_view text) {
-    TRY(spec, vfs::ShareSpec::parse(text));
-    for (const auto& other : c.shares) {
-        if (other.share.name == spec.share.name) return fail(Errc::config, fmt::format("share \"{}\" is given twice", spec.share.name));
-    }
-    c.shares.push_back(std::move(spec));
-    return {};
-}
-
-Result<> set_listen(Config& c, std::string_view text) {
-    TRY(endpoint, Endpoint::parse(text));
-    c.nfs = endpoint;
-    return {};
-}
-
-const Setting settings[] = {
-    {"--data", "data", "DIR", "folder of this node's state; made if missing", false,
-     [](Config& c, std::string_view v) { return set_path(c.data, v); }},
-    {"--store", "stores", "DIR", "folder of one chunk store, best on a disk of its own; repeat it (default: DIR/stores/0)", true,
-     [](Config& c, std::string_view v) { return set_path(c.stores.emplace_back(), v); }},
-    {"--policy", "policy", "P", "single, mirror-N or ec-K+M for new data (default: by the number of stores)", false, set_policy},
-    {"--share", "shares", "SPEC", "NAME[:owner=UID:GID,mode=0770,ro,squash=auto|none|root|all,client=CIDR]; repeat it", true, add_share},
-    {"--nfs", "nfs.listen", "ADDR:PORT", "where NFS listens (default: 127.0.0.1:12049)", false, set_listen},
-    {"--nfs-lease", "nfs.lease_seconds", "N", "NFS lease (default: 60)", false,
-     [](Config& c, std::string_view v) { return set_number(c.nfs_lease_seconds, v, 1, 3600); }},
-    {"--nfs-grace", "nfs.grace_seconds", "N", "grace period after a restart (default: the lease)", false,
-     [](Config& c, std::string_view v) { return set_number(c.nfs_grace_seconds, v, 0, 3600); }},
-    {"--nfs-connections", "nfs.connections_max", "N", "connections before accepting pauses (default: 110000)", false,
-     [](Config& c, std::string_view v) { return set_number(c.nfs_connections_max, v, 1u, 1'000'000u); }},
-    {"--threads", "limits.threads", "N", "io threads (default: one a core)", false,
-     [](Config& c, std::string_view v) { return set_number(c.threads, v, 0, 256); }},
-    {"--memory", "limits.memory_mib", "MIB", "memory for buffers and caches (default: a quarter of the machine's)", false,
-     [](Config& c, std::string_view v) { return set_number<std::uint64_t>(c.memory_mib, v, 0, 1 << 24); }},
-    {"--segment-mib", "limits.segment_mib", "MIB", "size of a chunk store's segments (default: 256)", false,
-     [](Config& c, std::string_view v) { return set_number<std::uint64_t>(c.segment_mib, v, 8, 4096); }},
-    {"--log-level", "log.level", "L", "debug, info, warning or error (default: info)", false, set_level},
-};
-
-std::size_t distance(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::size_t diagonal = row[0];
-        row[0] = i;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            const std::size_t above = row[j];
-            row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-            diagonal = above;
-        }
-    }
-    return row[b.size()];
-}
-
-std::string_view nearest(std::string_view name, std::string_view Setting::* member) {
-    const Setting* best = &settings[0];
-    for (const auto& s : settings) {
-        if (distance(name, s.*member) < distance(name, best->*member)) best = &s;
-    }
-    return best->*member;
-}
-
-std::string position(const std::string& file, const toml::source_region& at) {
-    return fmt::format("{}:{}:{}", file, at.begin.line, at.begin.column);
-}
-
-Result<std::string> scalar_text(const toml::node& node, const std::string& where) {
-    if (auto s = node.value_exact<std::string>()) return *s;
-    if (auto i = node.value_exact<std::int64_t>()) return std::to_string(*i);
-    return fail(Errc::config, fmt::format("{}: expected a string or a number", where));
-}
-
-Result<> set_from(const Setting& setting, const toml::node& node, const std::string& file, Config& config) {
-    const std::string where = fmt::format("{}: {}", position(file, node.source()), setting.key);
-    const auto one = [&](const toml::node& value) -> Result<> {
-        TRY(text, scalar_text(value, where));
-        if (auto done = setting.set(config, text); !done) return fail(Errc::config, fmt::format("{}: {}", where, done.error().detail));
-        return {};
+// What the command line says, before anything is checked against anything else.
+struct Arguments {
+    struct Flag {
+        const Setting* setting;
+        std::string value;
     };
-    if (!setting.repeated) return one(node);
-    const toml::array* list = node.as_array();
-    if (list == nullptr) return fail(Errc::config, fmt::format("{}: expected an array of strings", where));
-    for (const auto& item : *list) CHECK_OK(one(item));
-    return {};
-}
-
-Result<> walk(const toml::table& table, const std::string& prefix, const std::string& file, Config& config) {
-    for (const auto& [key, node] : table) {
-        const std::string name = prefix + std::string(key.str());
-        const auto it = std::ranges::find(settings, name, &Setting::key);
-        if (it != std::end(settings)) {
-            CHECK_OK(set_from(*it, node, file, config));
-            continue;
-        }
-        const bool section = std::ranges::any_of(settings, [&](const Setting& s) { return s.key.starts_with(name + "."); });
-        if (section && node.is_table()) {
-            CHECK_OK(walk(*node.as_table(), name + ".", file, config));
-            continue;
-        }
-        return fail(Errc::config, fmt::format("{}: unknown key \"{}\"; did you mean \"{}\"?", position(file, key.source()), name,
-                                              nearest(name, &Setting::key)));
-    }
-    return {};
-}
-
-struct Flag {
-    const Setting* setting;
-    std::string value;
+    std::vector<Flag> flags;
+    std::vector<std::string> words;
+    std::optional<std::string> file;
+    std::optional<Verb> verb;  // of --help and --version, which end the reading
+    std::vector<std::string> problems;
 };
 
-Result<Verb> verb_of(const std::vector<std::string>& words, CommandLine& out) {
-    if (words.empty()) return Verb::serve;
-    if (words[0] == "check" && words.size() == 1) return Verb::check;
-    if (words[0] == "status" && words.size() == 1) return Verb::status;
-    if (words[0] == "scrub" && words.size() == 1) return Verb::scrub;
-    if (words[0] == "help" && words.size() == 1) return Verb::help;
-    if (words[0] == "disk" && words.size() == 4 && words[1] == "replace") {
-        out.operands = {words[2], words[3]};
-        return Verb::disk_replace;
+// "--flag=value" or "--flag value". What looks like the next flag is no value: "--data --share x" forgot one.
+class ArgumentReader {
+public:
+    explicit ArgumentReader(const std::vector<std::string>& arguments) : arguments_(arguments) {}
+
+    Arguments read() {
+        while (next_ < arguments_.size() && !out_.verb) {
+            const std::string& argument = arguments_[next_++];
+            if (argument == "--help" || argument == "-h") {
+                out_.verb = Verb::help;
+            } else if (argument == "--version") {
+                out_.verb = Verb::version;
+            } else if (argument.starts_with("-")) {
+                flag(argument);
+            } else {
+                out_.words.push_back(argument);
+            }
+        }
+        return std::move(out_);
     }
-    return fail(Errc::config, fmt::format("unknown command \"{}\"; see stratad --help", fmt::join(words, " ")));
+
+private:
+    void flag(const std::string& argument) {
+        const auto equals = argument.find('=');
+        const std::string name = argument.substr(0, equals);
+        std::optional<std::string> value;
+        if (equals != std::string::npos) {
+            value = argument.substr(equals + 1);
+        } else if (next_ < arguments_.size() && !arguments_[next_].starts_with("--")) {
+            value = arguments_[next_++];
+        }
+        const auto it = std::ranges::find(all_settings(), std::string_view(name), &Setting::flag);
+        if (it == all_settings().end() && name != "--config") {
+            out_.problems.push_back(fmt::format("unknown flag {}; did you mean {}?", strata::quoted(name), nearest_flag(name)));
+        } else if (!value) {
+            out_.problems.push_back(fmt::format("{} needs a value", name));
+        } else if (it == all_settings().end()) {
+            if (out_.file) out_.problems.push_back(fmt::format("--config is given twice: {} and {}", strata::quoted(*out_.file), strata::quoted(*value)));
+            out_.file = *value;
+        } else {
+            out_.flags.push_back({&*it, *value});
+        }
+    }
+
+    const std::vector<std::string>& arguments_;
+    std::size_t next_ = 0;
+    Arguments out_;
+};
+
+Result<std::string> read_config_file(const std::string& path) {
+    std::error_code ignored;
+    if (std::filesystem::is_directory(path, ignored)) return fail(Errc::config, fmt::format("--config {}: is a folder", strata::quoted(path)));
+    std::ifstream in(path, std::ios::binary);
+    if (!in) return fail(Errc::config, fmt::format("--config {}: cannot be read", strata::quoted(path)));
+    std::string text(file_size_max + 1, '\0');
+    in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    if (in.bad()) return fail(Errc::config, fmt::format("--config {}: cannot be read", strata::quoted(path)));
+    text.resize(static_cast<std::size_t>(in.gcount()));
+    if (text.size() > file_size_max) return fail(Errc::config, fmt::format("--config {}: larger than {} bytes", strata::quoted(path), file_size_max));
+    return text;
 }
+
+void apply_flags(const std::vector<Arguments::Flag>& flags, Config& config, std::vector<std::string>& problems) {
+    for (const auto& flag : flags) {
+        if (flag.setting->key == "stores") config.stores.clear();
+        if (flag.setting->key == "shares") config.shares.clear();
+    }
+    for (auto flag = flags.begin(); flag != flags.end(); ++flag) {
+        const Setting& setting = *flag->setting;
+        const auto earlier = std::ranges::find(flags.begin(), flag, flag->setting, &Arguments::Flag::setting);
+        if (earlier != flag && setting.kind != Setting::Kind::texts) {
+            problems.push_back(fmt::format("{} is given twice: {} and {}", setting.flag, strata::quoted(earlier->value), strata::quoted(flag->value)));
+        } else if (auto done = setting.set(config, flag->value); !done) {
+            problems.push_back(fmt::format("{} {}: {}", setting.flag, strata::quoted(flag->value), done.error().detail));
+        }
+    }
+}
+
+std::optional<Verb> verb_of(const std::vector<std::string>& words) {
+    constexpr std::array<std::pair<std::string_view, Verb>, 4> verbs{
+        {{"check", Verb::check}, {"status", Verb::status}, {"scrub", Verb::scrub}, {"help", Verb::help}}};
+    if (words.empty()) return Verb::serve;
+    if (words.size() == 4 && words[0] == "disk" && words[1] == "replace") return Verb::disk_replace;
+    const auto it = std::ranges::find(verbs, words[0], &std::pair<std::string_view, Verb>::first);
+    if (it == verbs.end() || words.size() != 1) return std::nullopt;
+    return it->second;
+}
+
+// By letters only: what is missing now may be mounted later, and a link may point elsewhere then.
+std::string absolute_folder(const std::string& folder) {
+    std::error_code error;
+    auto path = std::filesystem::absolute(folder, error);
+    if (error) path = folder;
+    std::string text = path.lexically_normal().string();
+    while (text.size() > 1 && text.back() == '/') text.pop_back();
+    return text;
+}
+
+bool is_inside(const std::string& folder, const std::string& outer) {
+    return folder.starts_with(outer) && (outer.ends_with('/') || (folder.size() > outer.size() && folder[outer.size()] == '/'));
+}
+
+void check_folders(Config& config, std::vector<std::string>& problems) {
+    config.data = absolute_folder(config.data);
+    for (auto& store : config.stores) store = absolute_folder(store);
+    for (auto store = config.stores.begin(); store != config.stores.end(); ++store) {
+        if (std::find(config.stores.begin(), store, *store) != store) {
+            problems.push_back(fmt::format("store {} is given twice", strata::quoted(*store)));
+            continue;
+        }
+        if (*store == config.data) problems.push_back(fmt::format("{} cannot be both the data folder and a store", strata::quoted(*store)));
+        if (is_inside(config.data, *store)) {
+            problems.push_back(fmt::format("the data folder {} lies inside the store {}", strata::quoted(config.data), strata::quoted(*store)));
+        }
+        for (const auto& other : config.stores) {
+            if (is_inside(*store, other)) problems.push_back(fmt::format("store {} lies inside store {}", strata::quoted(*store), strata::quoted(other)));
+        }
+    }
+}
+
+// A client that was away for a whole lease must still find the grace period open (RFC 8881, 8.4.2.1).
+void check_grace(const Config& config, std::vector<std::string>& problems) {
+    if (config.grace_seconds() >= config.nfs_lease_seconds) return;
+    problems.push_back(fmt::format("nfs.grace_seconds ({}) is shorter than nfs.lease_seconds ({}): clients could not reclaim in time",
+                                   config.nfs_grace_seconds, config.nfs_lease_seconds));
+}
+
+Result<CommandLine> failed(const std::vector<std::string>& problems) { return fail(Errc::config, fmt::format("{}", fmt::join(problems, "\n"))); }
 
 }  // namespace
 
-Result<> parse_toml(std::string_view text, const std::string& name, Config& config) {
-    const toml::parse_result parsed = toml::parse(text, name);
-    if (!parsed) {
-        return fail(Errc::config, fmt::format("{}: {}", position(name, parsed.error().source()), parsed.error().description()));
-    }
-    return walk(parsed.table(), "", name, config);
-}
-
 Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments) {
+    Arguments given = ArgumentReader(arguments).read();
     CommandLine out;
-    out.config.nfs = *Endpoint::parse("127.0.0.1:12049");
-    std::vector<Flag> flags;
-    std::vector<std::string> words;
-    std::string file;
-    for (std::size_t i = 0; i < arguments.size(); ++i) {
-        std::string argument = arguments[i];
-        if (argument == "--help" || argument == "-h") {
-            out.verb = Verb::help;
-            return out;
-        }
-        if (argument == "--version") {
-            out.verb = Verb::version;
-            return out;
-        }
-        if (!argument.starts_with("--")) {
-            words.push_back(std::move(argument));
-            continue;
-        }
-        std::optional<std::string> value;
-        if (const auto equals = argument.find('='); equals != std::string::npos) {
-            value = argument.substr(equals + 1);
-            argument.resize(equals);
-        }
-        const auto it = std::ranges::find(settings, std::string_view(argument), &Setting::flag);
-        if (it == std::end(settings) && argument != "--config") {
-            return fail(Errc::config, fmt::format("unknown flag {}; did you mean {}?", argument, nearest(argument, &Setting::flag)));
-        }
-        if (!value && i + 1 < arguments.size()) value = arguments[++i];
-        if (!value) return fail(Errc::config, fmt::format("{} needs a value", argument));
-        if (it == std::end(settings)) {
-            file = *value;
-        } else {
-            flags.push_back({it, *value});
-        }
+    auto& problems = given.problems;
+    if (given.verb) {
+        out.verb = *given.verb;
+        return out;
     }
-    TRY(verb, verb_of(words, out));
-    out.verb = verb;
-    if (!file.empty()) {
-        std::ifstream in(file);
-        if (!in) return fail(Errc::config, fmt::format("--config {}: cannot be read", file));
-        std::stringstream text;
-        text << in.rdbuf();
-        CHECK_OK(parse_toml(text.str(), file, out.config));
+    const auto verb = verb_of(given.words);
+    if (!verb) problems.push_back(fmt::format("unknown command {}; see stratad --help", strata::quoted(fmt::format("{}", fmt::join(given.words, " ")))));
+    out.verb = verb.value_or(Verb::serve);
+    if (out.verb == Verb::help && problems.empty()) return out;
+    if (given.file) {
+        auto text = read_config_file(*given.file);
+        const auto done = text ? parse_toml(*text, *given.file, out.config) : Result<>(fail(text.error()));
+        if (!done) problems.push_back(done.error().detail);
     }
-    // A repeated flag replaces the file's list as a whole.
-    for (const auto& flag : flags) {
-        if (flag.setting->key == "stores") out.config.stores.clear();
-        if (flag.setting->key == "shares") out.config.shares.clear();
-    }
-    for (const auto& flag : flags) {
-        if (auto done = flag.setting->set(out.config, flag.value); !done) {
-            return fail(Errc::config, fmt::format("{} {}: {}", flag.setting->flag, flag.value, done.error().detail));
-        }
-    }
-    if (out.verb != Verb::help && out.config.data.empty())
-        return fail(Errc::config, "--data DIR is needed: the folder of this node's state");
+    apply_flags(given.flags, out.config, problems);
+    if (out.config.data.empty() && problems.empty()) problems.emplace_back("--data DIR is needed: the folder of this node's state");
+    if (!problems.empty()) return failed(problems);
+    check_folders(out.config, problems);
+    check_grace(out.config, problems);
+    if (out.verb == Verb::disk_replace) out.operands = {absolute_folder(given.words[2]), absolute_folder(given.words[3])};
+    if (!problems.empty()) return failed(problems);
     return out;
 }
 
@@ -259,7 +198,7 @@ std::string help_text() {
         "  stratad scrub --data DIR                ask a running stratad to verify every shard now\n"
         "  stratad disk replace OLD NEW --data DIR  give a running stratad an empty folder in place of a lost store\n\n"
         "  --config FILE.toml                  every flag below has its key in the file; flags win\n";
-    for (const auto& s : settings) text += fmt::format("  {:<36}{} [{}]\n", fmt::format("{} {}", s.flag, s.argument), s.help, s.key);
+    for (const auto& s : all_settings()) text += fmt::format("  {:<36}{} [{}]\n", fmt::format("{} {}", s.flag, s.argument), s.help, s.key);
     return text;
 }
 

@@ -5,10 +5,10 @@
 // error that names both values.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cluster/stripe/stripe.h"
@@ -19,12 +19,15 @@
 
 namespace strata {
 
+// For whoever tries it: this machine alone, and a port that needs no privilege.
+constexpr Endpoint default_nfs_endpoint{.v6 = false, .address = {127, 0, 0, 1}, .port = 12049};
+
 struct Config {
     std::string data;                             // --data DIR            data = "DIR"
     std::vector<std::string> stores;              // --store DIR           stores = ["DIR", ...]
     std::optional<cluster::Policy> policy;        // --policy P            policy = "ec-4+2"
     std::vector<vfs::ShareSpec> shares;           // --share SPEC          shares = ["NAME:owner=1000:1000,mode=0770"]
-    Endpoint nfs;                                 // --nfs ADDR:PORT       nfs.listen = "127.0.0.1:12049"
+    Endpoint nfs = default_nfs_endpoint;          // --nfs ADDR:PORT       nfs.listen = "127.0.0.1:12049"
     int nfs_lease_seconds = 60;                   // --nfs-lease N         nfs.lease_seconds
     int nfs_grace_seconds = 0;                    // --nfs-grace N         nfs.grace_seconds; 0: as the lease
     std::uint32_t nfs_connections_max = 110'000;  // --nfs-connections N   nfs.connections_max
@@ -41,15 +44,16 @@ enum class Verb : std::uint8_t { serve, check, status, disk_replace, scrub, help
 
 struct CommandLine {
     Verb verb = Verb::serve;
-    Config config;
-    std::vector<std::string> operands;  // disk replace: OLD NEW
+    Config config;                      // its folders are absolute, without "." and ".." and '/' at the end
+    std::vector<std::string> operands;  // disk replace: OLD NEW, likewise
 };
 
-// Parses flags and, if one is named, the TOML file; flags win over the file. Errors: config, saying what, where (file:line:column) and
-// which known name is nearest.
+// Parses flags and, if one is named, the TOML file; flags win over the file, and a repeated flag replaces the file's list as a whole.
+// Relative folders, in the file too, start from the present folder.
+// Errors: config, a line for each thing that is wrong: what, where (flag, or file:line:column) and which known name is nearest.
 Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments);
 
-// The TOML text alone, over the defaults of `config`. `name` is for messages.
+// The TOML text alone, over what `config` holds. `name` is for messages. Errors: config, as above.
 Result<> parse_toml(std::string_view text, const std::string& name, Config& config);
 
 std::string help_text();

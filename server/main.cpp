@@ -80,11 +80,14 @@ int serve(Config config) {
             log.info("stopping", {{"signal", number}});
             main_thread.stop();
         });
-        boost::asio::co_spawn(system.io().executor(0), appliance.failed(), [&](std::exception_ptr, const Error& error) {
+        auto watch = [&]() -> Task<> {
+            const Error error = co_await appliance.failed();
+            if (error == Errc::closed) co_return;  // we closed it ourselves
             log.error("the metadata can no longer be written: stopping; what was acknowledged is safe", {{"error", to_string(error)}});
             status = exit_failed;
             main_thread.stop();
-        });
+        };
+        boost::asio::co_spawn(system.io().executor(0), watch(), boost::asio::detached);
         auto keep = boost::asio::make_work_guard(main_thread);
         main_thread.run();
         if (auto stopped = wait_for(system, appliance.stop(stop_limit)); !stopped) {

@@ -20,10 +20,12 @@ struct NodeFile {
     };
     cluster::Uuid cluster{};
     std::vector<Store> stores;
+    std::string policy;  // as metadata have it, for knowing how many copies of the metadata to expect; empty: not known
 
     static constexpr const char* path = "node.json";
-    // nullopt: a new data folder. Errors: corrupt, bad_version, io.
+    // nullopt: a new data folder. Errors: corrupt (with what to do), bad_version, io.
     static Result<std::optional<NodeFile>> load(Disk& data);
+    // Durable on return; after a crash the old or the new content is there. Errors: no_space, io.
     Result<> save(Disk& data) const;
 };
 

@@ -2,6 +2,8 @@
 // Quick start: shares from specs, contradictions, mount commands.
 #include "server/quick_start.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace strata {

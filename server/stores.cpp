@@ -2,6 +2,8 @@
 // Opening this node's chunk stores.
 #include "server/stores.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace strata {

@@ -27,8 +27,8 @@ LocalLog::LocalLog(const Runtime& runtime, Uuid volume, LocalLogConfig config)
 
 LocalLog::~LocalLog() = default;
 
-LocalLog::Member LocalLog::make_member(LogStore store) {
-    return {std::make_shared<LogCopy>(store.store, std::move(store.disk), config_.segment_bytes, config_.spares_max),
+LocalLog::Member LocalLog::make_member(StoreDisk store) {
+    return {std::make_shared<LogCopy>(std::move(store), config_.segment_bytes, config_.spares_max),
             runtime_.make_pool("meta-log", 1)};
 }
 
@@ -37,7 +37,7 @@ std::vector<LocalLog::Member> LocalLog::members() const {
     return members_;
 }
 
-Task<Result<std::unique_ptr<LocalLog>>> LocalLog::open(const Runtime& runtime, Uuid volume, std::vector<LogStore> stores,
+Task<Result<std::unique_ptr<LocalLog>>> LocalLog::open(const Runtime& runtime, Uuid volume, std::vector<StoreDisk> stores,
                                                        LocalLogConfig config) {
     std::unique_ptr<LocalLog> log(new LocalLog(runtime, volume, config));
     std::vector<std::pair<Member, LogCopyContent>> contents;
@@ -146,7 +146,7 @@ void LocalLog::start(std::uint32_t epoch, std::uint64_t last, OnLoss on_loss) {
     on_loss_ = std::move(on_loss);
 }
 
-Task<Result<std::uint64_t>> LocalLog::add_copy(LogStore store) {
+Task<Result<std::uint64_t>> LocalLog::add_copy(StoreDisk store) {
     const auto disk = store.disk;
     auto member = make_member(std::move(store));
     CO_CHECK_OK(co_await member.pool->run([disk] { return LogCopy::erase(*disk); }));

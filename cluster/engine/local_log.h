@@ -17,11 +17,6 @@
 
 namespace strata::cluster {
 
-struct LogStore {
-    Uuid store{};
-    std::shared_ptr<Disk> disk;
-};
-
 struct LocalLogConfig {
     std::size_t segment_bytes = 16u << 20;
     int spares_max = 1;             // emptied segments kept for reuse, on each store
@@ -41,7 +36,7 @@ public:
     // Opens the copies on `stores` (empty ones are fine), which all hold every durable record but for what rotted: what one lacks of the
     // longest run of records is copied from the others. A store that fails meanwhile is in losses().
     // Errors: io (no copy is left), bad_version.
-    static Task<Result<std::unique_ptr<LocalLog>>> open(const Runtime& runtime, Uuid volume, std::vector<LogStore> stores, LocalLogConfig config);
+    static Task<Result<std::unique_ptr<LocalLog>>> open(const Runtime& runtime, Uuid volume, std::vector<StoreDisk> stores, LocalLogConfig config);
     ~LocalLog() override;
     const std::vector<Loss>& losses() const { return losses_; }
 
@@ -50,7 +45,7 @@ public:
     void start(std::uint32_t epoch, std::uint64_t last, OnLoss on_loss);
 
     // Takes part from the next batch on; returns the last index that it will not have. Its old files of the log are gone.
-    Task<Result<std::uint64_t>> add_copy(LogStore store);
+    Task<Result<std::uint64_t>> add_copy(StoreDisk store);
     void remove_copy(const Uuid& store);
 
     Task<Result<>> propose(const Context& ctx, LogBatch batch) override;
@@ -75,7 +70,7 @@ private:
     struct Round;
 
     LocalLog(const Runtime& runtime, Uuid volume, LocalLogConfig config);
-    Member make_member(LogStore store);
+    Member make_member(StoreDisk store);
     std::vector<Member> members() const;
     Task<> scan_all(std::vector<std::pair<Member, LogCopyContent>>& contents);
     // Picks the newest run of records without a gap.

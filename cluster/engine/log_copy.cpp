@@ -38,8 +38,8 @@ Result<> write_zeros(File& file, std::uint64_t bytes) {
 
 }  // namespace
 
-LogCopy::LogCopy(Uuid store, std::shared_ptr<Disk> disk, std::size_t segment_bytes, int spares_max)
-    : store_(store), disk_(std::move(disk)), segment_bytes_(segment_bytes), spares_max_(spares_max) {}
+LogCopy::LogCopy(StoreDisk place, std::size_t segment_bytes, int spares_max)
+    : store_(place.store), disk_(std::move(place.disk)), segment_bytes_(segment_bytes), spares_max_(spares_max) {}
 
 Result<LogCopyContent> LogCopy::scan(const Uuid& volume) {
     LogCopyContent content;

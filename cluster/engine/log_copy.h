@@ -16,6 +16,12 @@ namespace strata::cluster {
 
 constexpr std::string_view meta_folder = "meta";
 
+// A store's folder, by the store's identity.
+struct StoreDisk {
+    Uuid store{};
+    std::shared_ptr<Disk> disk;
+};
+
 // A record where it lies.
 struct PlacedRecord {
     LogRecord record;
@@ -33,7 +39,7 @@ class LogCopy {
 public:
     // `segment_bytes`: of a new segment, unless a record needs more. `spares_max`: emptied segments kept for reuse: their blocks are
     // allocated and written, which makes each sync cheaper.
-    LogCopy(Uuid store, std::shared_ptr<Disk> disk, std::size_t segment_bytes, int spares_max);
+    LogCopy(StoreDisk place, std::size_t segment_bytes, int spares_max);
 
     // Reads and checks all segments; removes what a crash left half made. Errors: io.
     Result<LogCopyContent> scan(const Uuid& volume);

@@ -23,6 +23,7 @@ struct DataConfig {
     Duration dirty_age_max = 10s;
     std::size_t cache_bytes_max = 512u << 20;     // clean blocks
     Duration seal_age = 30min;                    // ragged extents untouched for so long become coded stripes
+    Duration failed_age_max = 5min;               // dirty data that cannot be written for so long are given up (the verifier changes)
 };
 
 class DataEngine {
@@ -30,7 +31,7 @@ public:
     struct Parts {
         const Runtime* runtime = nullptr;
         MetaStore* meta = nullptr;
-        StripeIo* stripes = nullptr;
+        ChunkIo* stripes = nullptr;
         std::function<Policy(vfs::DomainId)> policy;
         std::function<ChunkId()> new_chunk;      // never reused
         std::function<MapId()> new_map;
@@ -66,6 +67,9 @@ public:
     std::uint64_t write_verifier() const;
     // Flushes everything dirty. Errors: the first that happened.
     Task<Result<>> flush_all(const Context& ctx);
+    // One pass of the background work that can be done now: merging, sealing (of every file, with `all_files`; else of cold ones), reaping,
+    // removal of dead chunks. Errors: the first.
+    Task<Result<>> tidy(const Context& ctx, bool all_files);
     // Starts the background work: age flusher, reaper, sealer. stop() ends it (after flush_all, for an orderly end).
     void start();
     Task<> stop();

@@ -24,7 +24,7 @@ struct VolumeConfig {
 struct VolumeParts {
     const Runtime* runtime = nullptr;
     MetaStore* meta = nullptr;
-    StripeIo* stripes = nullptr;
+    ChunkIo* stripes = nullptr;
     std::function<Policy(vfs::DomainId)> policy;
     std::function<vfs::Space(vfs::DomainId)> space;  // of user data under the domain's policy
 };

@@ -101,6 +101,19 @@ std::shared_ptr<ChunkStore> LocalStoreSet::set(Member member) {
     return old;
 }
 
+std::shared_ptr<ChunkStore> LocalStoreSet::remove(StoreIndex index) {
+    std::shared_ptr<ChunkStore> store;
+    {
+        std::lock_guard lock(mutex_);
+        Member* member = find(index);
+        if (member == nullptr) return nullptr;
+        store = std::move(member->store);
+        std::erase_if(members_, [&](const Member& m) { return m.index == index; });
+    }
+    tell();
+    return store;
+}
+
 Task<> LocalStoreSet::close() {
     for (const Member& member : members()) {
         if (member.store != nullptr) co_await member.store->close();

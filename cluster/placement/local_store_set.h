@@ -27,6 +27,8 @@ public:
     // Adds a member, or puts another in the place of the one with the same index (a store came back, was replaced or went missing).
     // Returns the store that was there, if any, for the caller to close.
     std::shared_ptr<ChunkStore> set(Member member);
+    // Takes a member out for good: its number names no store any more. Returns its store, for the caller to close.
+    std::shared_ptr<ChunkStore> remove(StoreIndex index);
     // Closes all stores.
     Task<> close();
     // Looks at each store's own state (it may have failed by itself). True: something changed.

@@ -88,20 +88,29 @@ public:
     virtual void damaged(const ChunkId& id, int shard) = 0;
 };
 
+// What file data stand on: chunks by id. StripeIo is the one over stores; tests have one in memory that fails by seed.
+class ChunkIo {
+public:
+    virtual ~ChunkIo() = default;
+    virtual Task<Result<Chunk>> write(const Context& ctx, ChunkId id, Geometry wanted, BufferChain data) = 0;
+    virtual Task<Result<BufferChain>> read(const Context& ctx, const Chunk& chunk, std::uint32_t offset, std::uint32_t length) = 0;
+    virtual Task<> remove(const Context& ctx, const Chunk& chunk) = 0;
+};
+
 // Writes and reads chunks. Stateless but for its parts; any thread; one request many stores in parallel.
-class StripeIo {
+class StripeIo final : public ChunkIo {
 public:
     // `pool`: for coding of large stripes.
     StripeIo(const Runtime& runtime, StoreSet& stores, DamageSink& damage);
-    ~StripeIo();
+    ~StripeIo() override;
 
     // Writes `data` (1 .. chunk_size_max bytes) as `id`; durable on all its stores when it returns. A store that fails is replaced by
     // another within the request; with too few stores left the stripe gets narrower at the same m, then m+1 replicas, then a degraded
     // one that still tolerates at least one loss (if the policy tolerates any); else Errc::read_only / no_space.
-    Task<Result<Chunk>> write(const Context& ctx, ChunkId id, Geometry wanted, BufferChain data);
+    Task<Result<Chunk>> write(const Context& ctx, ChunkId id, Geometry wanted, BufferChain data) override;
     // The bytes [offset, offset+length) of the chunk, reconstructed if need be (and reported to the damage sink).
     // Errors: corrupt, io: past the tolerance; not_found: no shard is known anywhere (re-read the map before it means loss).
-    Task<Result<BufferChain>> read(const Context& ctx, const Chunk& chunk, std::uint32_t offset, std::uint32_t length);
+    Task<Result<BufferChain>> read(const Context& ctx, const Chunk& chunk, std::uint32_t offset, std::uint32_t length) override;
     // Rebuilds the shards that are lost, corrupt, absent or on unusable stores onto other stores; returns the chunk's new record (the caller
     // commits it if the old one is still the present one). Equal to the old one: nothing was to do.
     Task<Result<Chunk>> rebuild(const Context& ctx, const Chunk& chunk);
@@ -111,7 +120,7 @@ public:
     // shard is what was written. Errors: as read.
     Task<Result<bool>> cross_check(const Context& ctx, const Chunk& chunk);
     // Removes its shards from all usable stores; those on others become orphans, for the collector.
-    Task<> remove(const Context& ctx, const Chunk& chunk);
+    Task<> remove(const Context& ctx, const Chunk& chunk) override;
 
 private:
     struct Impl;

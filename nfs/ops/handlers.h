@@ -75,24 +75,24 @@ Task<NfsStatus> op_removexattr(Compound& compound, XdrReader& in, XdrWriter& out
 Task<NfsStatus> op_secinfo(Compound& compound, XdrReader& in, XdrWriter& out);
 Task<NfsStatus> op_secinfo_no_name(Compound& compound, XdrReader& in, XdrWriter& out);
 
-// open.cpp
+// open.cpp, close.cpp
 Task<NfsStatus> op_open(Compound& compound, XdrReader& in, XdrWriter& out);
-Task<NfsStatus> op_open_confirm(Compound& compound, XdrReader& in, XdrWriter& out);
-Task<NfsStatus> op_open_downgrade(Compound& compound, XdrReader& in, XdrWriter& out);
-Task<NfsStatus> op_close(Compound& compound, XdrReader& in, XdrWriter& out);
+NfsStatus op_open_confirm(Compound& compound, XdrReader& in, XdrWriter& out);
+NfsStatus op_open_downgrade(Compound& compound, XdrReader& in, XdrWriter& out);
+NfsStatus op_close(Compound& compound, XdrReader& in, XdrWriter& out);
 
 // lock.cpp
 Task<NfsStatus> op_lock(Compound& compound, XdrReader& in, XdrWriter& out);
 Task<NfsStatus> op_lockt(Compound& compound, XdrReader& in, XdrWriter& out);
-Task<NfsStatus> op_locku(Compound& compound, XdrReader& in, XdrWriter& out);
-Task<NfsStatus> op_release_lockowner(Compound& compound, XdrReader& in, XdrWriter& out);
+NfsStatus op_locku(Compound& compound, XdrReader& in, XdrWriter& out);
+NfsStatus op_release_lockowner(Compound& compound, XdrReader& in, XdrWriter& out);
 
 // stateid_ops.cpp
 NfsStatus op_test_stateid(Compound& compound, XdrReader& in, XdrWriter& out);
 NfsStatus op_free_stateid(Compound& compound, XdrReader& in, XdrWriter& out);
-Task<NfsStatus> op_delegreturn(Compound& compound, XdrReader& in, XdrWriter& out);
+NfsStatus op_delegreturn(Compound& compound, XdrReader& in, XdrWriter& out);
 
-// clientid.cpp
+// clientid.cpp, clientid_v40.cpp
 Task<NfsStatus> op_exchange_id(Compound& compound, XdrReader& in, XdrWriter& out);
 Task<NfsStatus> op_destroy_clientid(Compound& compound, XdrReader& in, XdrWriter& out);
 Task<NfsStatus> op_reclaim_complete(Compound& compound, XdrReader& in, XdrWriter& out);
@@ -100,7 +100,7 @@ Task<NfsStatus> op_setclientid(Compound& compound, XdrReader& in, XdrWriter& out
 Task<NfsStatus> op_setclientid_confirm(Compound& compound, XdrReader& in, XdrWriter& out);
 Task<NfsStatus> op_renew(Compound& compound, XdrReader& in, XdrWriter& out);
 
-// session.cpp
+// sequence.cpp, session.cpp
 NfsStatus op_sequence(Compound& compound, XdrReader& in, XdrWriter& out);
 Task<NfsStatus> op_create_session(Compound& compound, XdrReader& in, XdrWriter& out);
 Task<NfsStatus> op_destroy_session(Compound& compound, XdrReader& in, XdrWriter& out);

@@ -17,33 +17,31 @@ constexpr OpEntry ops[] = {
     // clang-format off
     {.code = 3, .name = "ACCESS", .minors = minor::all, .needs_current_fh = true, .reply_bound = 8, .run = op_access},
     {.code = 4, .name = "CLOSE", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::bad_stateid,
-     .reply_bound = 16},  // .run = op_close
+     .reply_bound = 16, .now = op_close},
     {.code = 5, .name = "COMMIT", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::isdir, .reply_bound = 8,
      .run = op_commit},
     {.code = 6, .name = "CREATE", .minors = minor::all, .needs_current_fh = true, .mutates = true,
      .on_pseudo_root = NfsStatus::rofs, .reply_bound = 40, .run = op_create},
     {.code = 7, .name = "DELEGPURGE", .minors = minor::all},
-    {.code = 8, .name = "DELEGRETURN", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::bad_stateid},
-    // .run = op_delegreturn
+    {.code = 8, .name = "DELEGRETURN", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::bad_stateid, .now = op_delegreturn},
     {.code = 9, .name = "GETATTR", .minors = minor::all, .needs_current_fh = true, .reply_bound = 16, .run = op_getattr},
     {.code = 10, .name = "GETFH", .minors = minor::all, .needs_current_fh = true, .reply_bound = 68, .now = op_getfh},
     {.code = 11, .name = "LINK", .minors = minor::all, .needs_current_fh = true, .needs_saved_fh = true, .mutates = true,
      .on_pseudo_root = NfsStatus::rofs, .reply_bound = 20, .run = op_link},
-    {.code = 12, .name = "LOCK", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::isdir, .reply_bound = 1100},
-    // .run = op_lock
+    {.code = 12, .name = "LOCK", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::isdir, .reply_bound = 1100, .run = op_lock},
     {.code = 13, .name = "LOCKT", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::isdir,
-     .reply_bound = 1100},  // .run = op_lockt
+     .reply_bound = 1100, .run = op_lockt},
     {.code = 14, .name = "LOCKU", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::bad_stateid,
-     .reply_bound = 16},  // .run = op_locku
+     .reply_bound = 16, .now = op_locku},
     {.code = 15, .name = "LOOKUP", .minors = minor::all, .needs_current_fh = true, .run = op_lookup},
     {.code = 16, .name = "LOOKUPP", .minors = minor::all, .needs_current_fh = true, .run = op_lookupp},
     {.code = 17, .name = "NVERIFY", .minors = minor::all, .needs_current_fh = true, .run = op_nverify},
-    {.code = 18, .name = "OPEN", .minors = minor::all, .needs_current_fh = true, .reply_bound = 160},  // .run = op_open
+    {.code = 18, .name = "OPEN", .minors = minor::all, .needs_current_fh = true, .reply_bound = 160, .run = op_open},
     {.code = 19, .name = "OPENATTR", .minors = minor::all, .needs_current_fh = true, .on_pseudo_root = NfsStatus::notsupp},
     {.code = 20, .name = "OPEN_CONFIRM", .minors = minor::v0, .needs_current_fh = true, .on_pseudo_root = NfsStatus::bad_stateid,
-     .reply_bound = 16},  // .run = op_open_confirm
+     .reply_bound = 16, .now = op_open_confirm},
     {.code = 21, .name = "OPEN_DOWNGRADE", .minors = minor::all, .needs_current_fh = true,
-     .on_pseudo_root = NfsStatus::bad_stateid, .reply_bound = 16},  // .run = op_open_downgrade
+     .on_pseudo_root = NfsStatus::bad_stateid, .reply_bound = 16, .now = op_open_downgrade},
     {.code = 22, .name = "PUTFH", .minors = minor::all, .now = op_putfh},
     {.code = 23, .name = "PUTPUBFH", .minors = minor::all, .now = op_putrootfh},
     {.code = 24, .name = "PUTROOTFH", .minors = minor::all, .now = op_putrootfh},
@@ -56,35 +54,34 @@ constexpr OpEntry ops[] = {
      .on_pseudo_root = NfsStatus::rofs, .reply_bound = 20, .run = op_remove},
     {.code = 29, .name = "RENAME", .minors = minor::all, .needs_current_fh = true, .needs_saved_fh = true, .mutates = true,
      .on_pseudo_root = NfsStatus::rofs, .reply_bound = 40, .run = op_rename},
-    {.code = 30, .name = "RENEW", .minors = minor::v0},  // .run = op_renew
+    {.code = 30, .name = "RENEW", .minors = minor::v0, .run = op_renew},
     {.code = 31, .name = "RESTOREFH", .minors = minor::all, .now = op_restorefh},
     {.code = 32, .name = "SAVEFH", .minors = minor::all, .needs_current_fh = true, .now = op_savefh},
-    {.code = 33, .name = "SECINFO", .minors = minor::all, .needs_current_fh = true, .reply_bound = 64},  // .run = op_secinfo
+    {.code = 33, .name = "SECINFO", .minors = minor::all, .needs_current_fh = true, .reply_bound = 64, .run = op_secinfo},
     {.code = 34, .name = "SETATTR", .minors = minor::all, .needs_current_fh = true, .mutates = true,
      .on_pseudo_root = NfsStatus::rofs, .reply_bound = 20, .error_has_bitmap = true, .run = op_setattr},
-    {.code = 35, .name = "SETCLIENTID", .minors = minor::v0, .reply_bound = 300},  // .run = op_setclientid
-    {.code = 36, .name = "SETCLIENTID_CONFIRM", .minors = minor::v0},  // .run = op_setclientid_confirm
+    {.code = 35, .name = "SETCLIENTID", .minors = minor::v0, .reply_bound = 300, .run = op_setclientid},
+    {.code = 36, .name = "SETCLIENTID_CONFIRM", .minors = minor::v0, .run = op_setclientid_confirm},
     {.code = 37, .name = "VERIFY", .minors = minor::all, .needs_current_fh = true, .run = op_verify},
     {.code = 38, .name = "WRITE", .minors = minor::all, .needs_current_fh = true, .mutates = true,
      .on_pseudo_root = NfsStatus::isdir, .reply_bound = 16, .run = op_write},
-    {.code = 39, .name = "RELEASE_LOCKOWNER", .minors = minor::v0},  // .run = op_release_lockowner
+    {.code = 39, .name = "RELEASE_LOCKOWNER", .minors = minor::v0, .now = op_release_lockowner},
     {.code = 40, .name = "BACKCHANNEL_CTL", .minors = minor::since1, .now = op_backchannel_ctl},
     {.code = 41, .name = "BIND_CONN_TO_SESSION", .minors = minor::since1, .reply_bound = 32, .position = Position::alone, .now = op_bind_conn_to_session},
     {.code = 42, .name = "EXCHANGE_ID", .minors = minor::since1, .reply_bound = 400, .position = Position::alone, .run = op_exchange_id},
     {.code = 43, .name = "CREATE_SESSION", .minors = minor::since1, .reply_bound = 100, .position = Position::alone, .run = op_create_session},
     {.code = 44, .name = "DESTROY_SESSION", .minors = minor::since1, .position = Position::alone, .run = op_destroy_session},
-    {.code = 45, .name = "FREE_STATEID", .minors = minor::since1},  // .now = op_free_stateid
+    {.code = 45, .name = "FREE_STATEID", .minors = minor::since1, .now = op_free_stateid},
     {.code = 46, .name = "GET_DIR_DELEGATION", .minors = minor::since1, .needs_current_fh = true, .reply_bound = 8},
     {.code = 47, .name = "GETDEVICEINFO", .minors = minor::since1},
     {.code = 48, .name = "GETDEVICELIST", .minors = minor::since1},
     {.code = 49, .name = "LAYOUTCOMMIT", .minors = minor::since1, .needs_current_fh = true},
     {.code = 50, .name = "LAYOUTGET", .minors = minor::since1, .needs_current_fh = true},
     {.code = 51, .name = "LAYOUTRETURN", .minors = minor::since1},
-    {.code = 52, .name = "SECINFO_NO_NAME", .minors = minor::since1, .needs_current_fh = true, .reply_bound = 64},
-    // .run = op_secinfo_no_name
+    {.code = 52, .name = "SECINFO_NO_NAME", .minors = minor::since1, .needs_current_fh = true, .reply_bound = 64, .run = op_secinfo_no_name},
     {.code = 53, .name = "SEQUENCE", .minors = minor::since1, .reply_bound = 36, .position = Position::sequence, .now = op_sequence},
     {.code = 54, .name = "SET_SSV", .minors = minor::since1},
-    {.code = 55, .name = "TEST_STATEID", .minors = minor::since1},  // .now = op_test_stateid
+    {.code = 55, .name = "TEST_STATEID", .minors = minor::since1, .now = op_test_stateid},
     {.code = 56, .name = "WANT_DELEGATION", .minors = minor::since1, .needs_current_fh = true},
     {.code = 57, .name = "DESTROY_CLIENTID", .minors = minor::since1, .position = Position::alone, .run = op_destroy_clientid},
     {.code = 58, .name = "RECLAIM_COMPLETE", .minors = minor::since1, .run = op_reclaim_complete},

@@ -35,6 +35,15 @@ struct Principal {
     friend bool operator==(const Principal&, const Principal&) = default;
 };
 
+// The last reply to an owner: operation, status, body, and the filehandle and stateid that it left behind.
+struct OwnerReply {
+    std::uint32_t operation = 0;
+    NfsStatus status = NfsStatus::ok;
+    std::vector<std::byte> body;
+    HandleBytes handle{};
+    Stateid stateid;
+};
+
 // An open-owner or lock-owner. The sequence of minor version 0 (RFC 7530, 9.1.7) lives here; 4.1 leaves it alone. Guarded by Client::mutex.
 struct Owner {
     std::string name;
@@ -42,17 +51,10 @@ struct Owner {
     bool started = false;            // a first seqid was seen
     bool confirmed = false;          // by OPEN_CONFIRM (4.0)
     bool busy = false;               // a request of this owner is under way (4.0)
-    std::size_t states = 0;          // opens or locks of it
-    Instant idle_since;
-    // The last reply, for a retransmission: operation, status, body, and the filehandle that OPEN left behind.
-    struct Last {
-        std::uint32_t operation = 0;
-        NfsStatus status = NfsStatus::ok;
-        std::vector<std::byte> body;
-        HandleBytes handle{};
-        Stateid stateid;
-    };
-    std::optional<Last> last;
+    Instant used;                    // for owners without state, which are forgotten after a lease
+    std::unordered_map<vfs::FileId, std::shared_ptr<State>> states;  // its open, or its locks, of each file
+    std::uint32_t last_closed = 0;   // the state that its last CLOSE ended: a retransmission still names it (4.0)
+    std::optional<OwnerReply> last;  // for a retransmission
 };
 
 // What a stateid stands for. Guarded by its Client::mutex; `file`, `kind` and `owner` never change.
@@ -107,6 +109,7 @@ struct Client {
     std::vector<std::shared_ptr<Session>> sessions;
     std::unordered_map<std::uint32_t, std::shared_ptr<State>> states;  // by the number in the stateid
     std::uint32_t next_state = 1;
+    std::unordered_map<std::uint32_t, std::shared_ptr<Owner>> closed;  // 4.0: whose CLOSE may come once more
     std::map<std::string, std::shared_ptr<Owner>, std::less<>> open_owners, lock_owners;
 
     void renew(Instant now) { renewed.store(now.ns, std::memory_order_relaxed); }

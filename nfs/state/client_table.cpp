@@ -29,6 +29,11 @@ Stateid StateNumber::stateid(std::uint32_t seqid) const {
     return s;
 }
 
+// Sessions and owners refer to their clients: the rings are opened here.
+ClientTable::~ClientTable() {
+    for (const auto& client : all()) release(client, *sessions_);
+}
+
 std::shared_ptr<Client> ClientTable::find(ClientId id) const {
     std::lock_guard lock(mutex_);
     const auto found = by_id_.find(id);
@@ -75,8 +80,11 @@ void ClientTable::release(const std::shared_ptr<Client>& client, SessionTable& s
             state->parent.reset();
             state->locks.clear();
         }
-        client->open_owners.clear();
-        client->lock_owners.clear();
+        for (auto* owners : {&client->open_owners, &client->lock_owners}) {
+            for (auto& [name, owner] : *owners) owner->states.clear();
+            owners->clear();
+        }
+        client->closed.clear();
     }
     for (const auto& session : ended) {
         session->destroyed.store(true, std::memory_order_release);
@@ -249,6 +257,20 @@ std::vector<std::shared_ptr<Client>> ClientTable::overdue(Instant now, Duration 
         if (!client->confirmed || !client->has_state() || client->lease_over(now, lease_ + courtesy)) out.push_back(client);
     }
     return out;
+}
+
+void ClientTable::forget_idle_owners(Instant now) {
+    for (const auto& client : all()) {
+        std::lock_guard lock(client->mutex);
+        for (auto* owners : {&client->open_owners, &client->lock_owners}) {
+            std::erase_if(*owners, [&](const auto& entry) {
+                const auto& owner = *entry.second;
+                const bool idle = owner.states.empty() && !owner.busy && now - owner.used > lease_;
+                if (idle) client->closed.erase(owner.last_closed);
+                return idle;
+            });
+        }
+    }
 }
 
 std::size_t ClientTable::size() const {

@@ -22,6 +22,10 @@ public:
     ClientTable(SessionTable& sessions, Duration lease, std::size_t clients_max)
         : sessions_(&sessions), lease_(lease), clients_max_(clients_max) {}
 
+    ~ClientTable();
+    ClientTable(const ClientTable&) = delete;
+    ClientTable& operator=(const ClientTable&) = delete;
+
     // Before the first request: the number of this incarnation of the server, larger than any before.
     void begin(std::uint32_t epoch) { epoch_ = epoch; }
     std::uint32_t epoch() const { return epoch_; }
@@ -60,6 +64,8 @@ public:
 
     // Clients whose lease is over and who hold nothing that could be wanted back, or have been gone for longer than `courtesy`.
     std::vector<std::shared_ptr<Client>> overdue(Instant now, Duration courtesy) const;
+    // Owners without opens, locks and requests for a lease's time: only their 4.0 sequence would be missed, which starts anew.
+    void forget_idle_owners(Instant now);
     std::size_t size() const;
     std::vector<std::shared_ptr<Client>> all() const;
 

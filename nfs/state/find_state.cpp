@@ -46,12 +46,16 @@ NfsStatus find_state(Compound& compound, Stateid stateid, FoundState& out, Seqid
         return gone ? NfsStatus::expired : NfsStatus::bad_stateid;
     }
     out.state = found->second;
-    if (check == SeqidCheck::ignore || (!v40 && stateid.seqid == 0)) return NfsStatus::ok;
-    const auto current = out.state->id.seqid;
-    if (stateid.seqid == current) return NfsStatus::ok;
-    out.lock.unlock();
+    if (check == SeqidCheck::ignore) return NfsStatus::ok;
+    const auto status = check_stateid_seqid(compound, stateid, out.state->id);
+    if (status != NfsStatus::ok) out.lock.unlock();
+    return status;
+}
+
+NfsStatus check_stateid_seqid(const Compound& compound, const Stateid& given, const Stateid& current) {
+    if (given.seqid == current.seqid || (compound.minor_version != 0 && given.seqid == 0)) return NfsStatus::ok;
     // The difference as a signed number: seqids wrap.
-    return static_cast<std::int32_t>(stateid.seqid - current) < 0 ? NfsStatus::old_stateid : NfsStatus::bad_stateid;
+    return static_cast<std::int32_t>(given.seqid - current.seqid) < 0 ? NfsStatus::old_stateid : NfsStatus::bad_stateid;
 }
 
 }  // namespace strata::nfs

@@ -23,6 +23,9 @@ enum class SeqidCheck : std::uint8_t { exact_or_zero, ignore };
 // Errors: stale_stateid (4.0) or bad_stateid of an earlier incarnation, bad_stateid, expired, old_stateid.
 NfsStatus find_state(Compound& compound, Stateid stateid, FoundState& out, SeqidCheck check = SeqidCheck::exact_or_zero);
 
+// Is the seqid of `given` the one of `current`? Zero is in 4.1. Errors: old_stateid, bad_stateid.
+NfsStatus check_stateid_seqid(const Compound& compound, const Stateid& given, const Stateid& current);
+
 // The client of a 4.0 request that names one by its id. Errors: stale_clientid, expired.
 NfsStatus find_client(Compound& compound, ClientId id, std::shared_ptr<Client>& out);
 

@@ -6,5 +6,4 @@ namespace strata {
 [[noreturn]] void assertion_failed(const char* expression, const char* file, int line);
 }
 
-#define STRATA_ASSERT(expression) \
-    (static_cast<bool>(expression) ? void(0) : ::strata::assertion_failed(#expression, __FILE__, __LINE__))
+#define STRATA_ASSERT(expression) (static_cast<bool>(expression) ? void(0) : ::strata::assertion_failed(#expression, __FILE__, __LINE__))

@@ -150,9 +150,7 @@ constexpr std::array<std::size_t, 3> class_bytes = {4096, 65536, (1 << 20) + 409
 constexpr std::array<std::size_t, 3> cached_max = {64, 16, 4};  // slabs a thread keeps for itself
 constexpr std::size_t thread_slots = 64;
 
-std::size_t class_of(std::size_t bytes) {
-    return bytes <= class_bytes[0] ? 0 : bytes <= class_bytes[1] ? 1 : 2;
-}
+std::size_t class_of(std::size_t bytes) { return bytes <= class_bytes[0] ? 0 : bytes <= class_bytes[1] ? 1 : 2; }
 
 // Threads share a slot only past 64 of them; its lock is then contended but still right.
 std::size_t thread_slot() {

@@ -18,8 +18,8 @@ class BufferPool;
 // The head of one allocation. Payload is 4 KiB-aligned for slabs from a pool of page size and above.
 struct Slab {
     std::atomic<std::uint32_t> references{1};
-    std::uint32_t capacity = 0;      // bytes of payload
-    BufferPool* pool = nullptr;      // null: plain heap
+    std::uint32_t capacity = 0;  // bytes of payload
+    BufferPool* pool = nullptr;  // null: plain heap
     std::byte* payload = nullptr;
 };
 
@@ -53,6 +53,8 @@ public:
     // Only while this slice is the slab's only user (freshly allocated).
     std::span<std::byte> writable() { return {data_, size_}; }
     bool unique() const { return slab_ != nullptr && slab_->references.load(std::memory_order_acquire) == 1; }
+    // Names the slab among all living ones, for counting memory that several slices keep alive together; null: none (static bytes).
+    const void* slab() const { return slab_; }
     // Bytes of memory that this slice keeps alive: the whole slab's.
     std::size_t pinned_bytes() const { return slab_ == nullptr ? 0 : slab_->capacity; }
 
@@ -115,7 +117,7 @@ private:
 Slice allocate_heap(std::size_t bytes);
 
 // BufferPool: slabs of the classes 4 KiB, 64 KiB and 1 MiB (+ one page for headers), kept for reuse, bounded in total.
-// Any thread; each io thread has a small cache of its own inside.
+// Any thread; each has a small cache of its own inside. Outlives its slices (asserted).
 class BufferPool {
 public:
     // limit_bytes: of payload handed out and not yet released.

@@ -22,8 +22,8 @@ struct Endpoint {
     std::uint16_t port = 0;
 
     bool is_loopback() const;
-    std::string to_string() const;          // with port
-    std::string address_string() const;     // without
+    std::string to_string() const;       // with port
+    std::string address_string() const;  // without
     // "ADDR:PORT", "[V6]:PORT". Errors: invalid_argument, with what is wrong.
     static Result<Endpoint> parse(std::string_view text);
     friend bool operator==(const Endpoint&, const Endpoint&) = default;
@@ -55,7 +55,7 @@ class Listener {
 public:
     virtual ~Listener() = default;
     virtual Endpoint local() const = 0;
-    // Stops accepting; streams already given out live on.
+    // Stops accepting; streams already given out live on. Once it returns, on_stream runs nowhere (but in the caller's own stack).
     virtual void close() = 0;
     // Back-pressure: with `paused` no further stream is accepted until it is lifted.
     virtual void pause(bool paused) = 0;

@@ -27,8 +27,8 @@ struct CommitPoint {
 struct Context {
     Clock* clock = nullptr;
     Log* log = nullptr;
-    const Credentials* caller = nullptr;   // never null in requests; the superuser's for internal work
-    CommitPoint* commit_point = nullptr;   // null: the caller does not reply to anybody
+    const Credentials* caller = nullptr;  // never null in requests; the superuser's for internal work
+    CommitPoint* commit_point = nullptr;  // null: the caller does not reply to anybody
     Instant deadline = Instant::max();
     std::uint64_t trace_id = 0;
 

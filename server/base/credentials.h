@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+
 #include <boost/container/small_vector.hpp>
 
 namespace strata {

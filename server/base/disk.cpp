@@ -21,8 +21,8 @@ Result<std::vector<std::byte>> read_file(Disk& disk, std::string_view path, std:
     TRY(file, disk.open(path, OpenMode::read));
     TRY(size, file->size());
     if (size > size_max) {
-        return fail(Errc::too_big, std::string(path) + " has " + std::to_string(size) + " bytes, at most " + std::to_string(size_max) +
-                                       " were expected");
+        return fail(Errc::too_big,
+                    std::string(path) + " has " + std::to_string(size) + " bytes, at most " + std::to_string(size_max) + " were expected");
     }
     std::vector<std::byte> bytes(size);
     TRY(got, file->read_at(0, bytes));

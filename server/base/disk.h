@@ -15,10 +15,10 @@
 namespace strata {
 
 enum class OpenMode : std::uint8_t {
-    read,           // must exist
-    read_write,     // must exist
-    create,         // read-write; made if absent
-    create_new,     // read-write; must not exist (Errc::exists)
+    read,        // must exist
+    read_write,  // must exist
+    create,      // read-write; made if absent
+    create_new,  // read-write; must not exist (Errc::exists)
 };
 
 // An open file. Different ranges may be used by several threads at once. What write_at() wrote may be lost or torn by a power cut
@@ -58,7 +58,7 @@ public:
     virtual Result<> remove(std::string_view path) = 0;
     // Replaces `to` atomically. Durable only after sync_folder() of the folder.
     virtual Result<> rename(std::string_view from, std::string_view to) = 0;
-    virtual Result<> make_folder(std::string_view path) = 0;  // parents too; fine if it exists
+    virtual Result<> make_folder(std::string_view path) = 0;    // parents too; fine if it exists
     virtual Result<> remove_folder(std::string_view path) = 0;  // must be empty
     // Names (not paths) directly inside, sorted. Errors: not_found.
     virtual Result<std::vector<std::string>> list(std::string_view folder) = 0;
@@ -75,5 +75,8 @@ Result<std::vector<std::byte>> read_file(Disk& disk, std::string_view path, std:
 
 // The real thing: a folder of the host's file system, made if absent when `create`.
 Result<std::unique_ptr<Disk>> open_system_disk(const std::string& folder, bool create);
+// The same for one process alone: until the Disk is gone nobody opens the folder so again, under whatever name. Leaves no file behind;
+// ends with the process, however that ends. Errors: busy, naming the process that has it.
+Result<std::unique_ptr<Disk>> open_exclusive_disk(const std::string& folder, bool create);
 
 }  // namespace strata

@@ -10,7 +10,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
-
 #include <pthread.h>
 
 #include "server/base/assert.h"
@@ -27,6 +26,11 @@ namespace {
 constexpr auto heartbeat = std::chrono::milliseconds(20);
 constexpr auto stall_limit = std::chrono::milliseconds(10);
 
+struct LoopContext : asio::io_context {
+    LoopContext() : asio::io_context(1) {}
+    using asio::io_context::shutdown;  // destroys what is queued
+};
+
 // One thread and its context. A timer that is due every 20 ms and comes 10 ms late has met a handler that blocked.
 struct Loop {
     explicit Loop(Counter& s) : stalls(s), guard(context.get_executor()), timer(context) {}
@@ -41,7 +45,7 @@ struct Loop {
     }
 
     Counter& stalls;
-    asio::io_context context{1};
+    LoopContext context;
     asio::executor_work_guard<asio::io_context::executor_type> guard;
     asio::steady_timer timer;
     std::shared_ptr<std::atomic<int>> live = std::make_shared<std::atomic<int>>(0);
@@ -68,7 +72,11 @@ IoThreads::IoThreads(int threads, Metrics& metrics) : impl_(std::make_unique<Imp
     }
 }
 
-IoThreads::~IoThreads() { stop(); }
+IoThreads::~IoThreads() {
+    stop();
+    // What is queued on one context may hold sockets and timers of another: all queues go before the first context does.
+    for (auto& loop : impl_->loops) loop->context.shutdown();
+}
 
 int IoThreads::size() const { return static_cast<int>(impl_->loops.size()); }
 

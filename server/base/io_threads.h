@@ -26,10 +26,11 @@ public:
     Clock& clock();        // the system's; sleeps resume on the sleeper's executor
     void stop();
 
-    // Listens on `endpoint` (port 0: any free one); each thread accepts for itself (SO_REUSEPORT), so that no stream changes cores.
+    // Listens on `endpoint` (port 0: any free one). Each thread accepts for itself (SO_REUSEPORT) and gives the connection, before its
+    // first byte is read, to the thread with the fewest streams, where it stays. The listener ends before this object.
     // TCP_NODELAY is set on every stream. Errors: busy (names the address), access, invalid_argument.
     Result<std::unique_ptr<Listener>> listen(const Endpoint& endpoint, OnStream on_stream);
-    // Errors: closed (refused, with the address), timed_out.
+    // The stream's home is the caller's executor. Errors: closed (refused, with the address), timed_out, cancelled.
     Task<Result<std::unique_ptr<ByteStream>>> connect(const Endpoint& endpoint, Instant deadline);
 
 private:

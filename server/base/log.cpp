@@ -75,8 +75,10 @@ void append_text_field(std::string& out, std::string_view key, std::string_view 
     out += ' ';
     out += key;
     out += '=';
-    if (needs_quotes(value)) append_quoted(out, value);
-    else out += value;
+    if (needs_quotes(value))
+        append_quoted(out, value);
+    else
+        out += value;
 }
 
 std::string json_line(LogLevel level, std::string_view scope, std::string_view message, std::initializer_list<LogField> fields,

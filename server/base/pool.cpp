@@ -74,8 +74,6 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Pool> make_thread_pool(std::string name, int threads) {
-    return std::make_unique<ThreadPool>(name, threads);
-}
+std::unique_ptr<Pool> make_thread_pool(std::string name, int threads) { return std::make_unique<ThreadPool>(name, threads); }
 
 }  // namespace strata

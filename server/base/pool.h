@@ -73,7 +73,8 @@ auto Pool::run(F function) -> Task<std::invoke_result_t<F&>> {
         }));
     };
     if constexpr (std::is_void_v<R>) {
-        co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void()>(start, asio::use_awaitable_t<Executor>{}, std::move(function));
+        co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void()>(start, asio::use_awaitable_t<Executor>{},
+                                                                                     std::move(function));
     } else {
         // A default-constructible carrier keeps R free of requirements.
         std::optional<R> out;

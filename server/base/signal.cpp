@@ -201,11 +201,12 @@ void Signal::State::suspend(const std::shared_ptr<State>& state, Waiter& waiter,
 
 void Signal::State::watch_deadline(const std::shared_ptr<State>& state, Clock& clock, const Executor& home, Instant deadline) {
     std::shared_ptr<Watch> superseded;
-    auto watch = std::make_shared<Watch>(home);
+    std::shared_ptr<Watch> watch;
     std::uint64_t generation = 0;
     {
         std::lock_guard lock(state->mutex);
-        if (deadline >= state->watch_until) return;
+        if (deadline >= state->watch_until) return;  // the usual case: an earlier deadline is being watched
+        watch = std::make_shared<Watch>(home);
         state->watch_until = deadline;
         generation = ++state->watch_generation;
         superseded = std::exchange(state->watch, watch);

@@ -15,12 +15,12 @@ namespace strata {
 class Signal {
 public:
     Signal();
-    ~Signal();
+    ~Signal();  // present waits fail with `closed`
 
     std::uint64_t value() const;  // lock-free
     // Raises the value and wakes those it satisfies.
     void raise(std::uint64_t value);
-    // Every present and later wait fails with `error`.
+    // Every present and later wait fails with `error`, whatever the value is. The first error stays.
     void fail_all(Error error);
     // Resumes once value() >= wanted, at once (without suspending) if it is. Errors: what fail_all gave, timed_out, cancelled.
     Task<Result<>> wait(std::uint64_t wanted, Clock& clock, Instant deadline);

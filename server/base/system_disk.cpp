@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // A folder of the host's file system as a Disk.
-#include "server/base/disk.h"
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <climits>
+#include <cstdio>
 #include <cstring>
 #include <memory>
+#include <optional>
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "server/base/disk.h"
 
 namespace strata {
 
@@ -307,21 +311,76 @@ private:
     std::string path_;
 };
 
-}  // namespace
+// The process whose lock the kernel lists for this file ("1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF"). nullopt: not to be told.
+std::optional<pid_t> lock_holder(const struct stat& file) {
+    std::unique_ptr<FILE, int (*)(FILE*)> list(std::fopen("/proc/locks", "re"), std::fclose);
+    if (list == nullptr) return std::nullopt;
+    char line[256];
+    while (std::fgets(line, sizeof line, list.get()) != nullptr) {
+        int pid = 0;
+        unsigned major_number = 0, minor_number = 0;
+        unsigned long long inode = 0;
+        if (std::sscanf(line, "%*d: FLOCK %*s %*s %d %x:%x:%llu", &pid, &major_number, &minor_number, &inode) != 4) continue;
+        if (inode == file.st_ino && ::makedev(major_number, minor_number) == file.st_dev) return pid;
+    }
+    return std::nullopt;
+}
 
-Result<std::unique_ptr<Disk>> open_system_disk(const std::string& folder, bool create) {
+Result<> lock_folder(int fd, const std::string& folder) {
+    if (retrying([&] { return ::flock(fd, LOCK_EX | LOCK_NB); }) == 0) return {};
+    if (errno != EWOULDBLOCK) return {};  // a file system without such locks: it has to do without
+    struct stat attributes{};
+    std::optional<pid_t> holder;
+    if (::fstat(fd, &attributes) == 0) holder = lock_holder(attributes);
+    if (holder == ::getpid()) return fail(Errc::busy, folder + ": this process uses the folder already, perhaps under another name");
+    return fail(Errc::busy, folder + ": another process uses the folder" + (holder ? " (pid " + std::to_string(*holder) + ")" : ""));
+}
+
+// Else a power cut could take the folder away with all that was made durable in it.
+Result<> sync_parent_of(const std::string& folder) {
+    const auto slash = folder.find_last_of('/');
+    const std::string parent = slash == std::string::npos ? "." : slash == 0 ? "/" : folder.substr(0, slash);
+    Descriptor fd(retrying([&] { return ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+    if (fd.get() < 0 && errno == EACCES) return {};  // a folder that may be searched and not read: nothing can be done
+    if (fd.get() < 0) return fail_errno(errno, "opening", parent);
+    if (retrying([&] { return ::fsync(fd.get()); }) != 0 && errno != EINVAL) return fail_errno(errno, "syncing", parent);
+    return {};
+}
+
+Result<Descriptor> open_folder_at(const std::string& folder, bool create) {
     if (folder.empty()) return fail(Errc::invalid_argument, "the folder's name is empty");
     if (create) {
         for (std::size_t end = 0; end != std::string::npos;) {
             end = folder.find('/', end + 1);
             auto part = folder.substr(0, end);
-            if (::mkdir(part.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, "making", part);
+            if (::mkdir(part.c_str(), 0700) == 0) {
+                CHECK_OK(sync_parent_of(part));
+            } else if (errno != EEXIST) {
+                return fail_errno(errno, "making", part);
+            }
         }
     }
     Descriptor fd(retrying([&] { return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
     if (fd.get() < 0) return fail_errno(errno, "opening", folder);
+    return fd;
+}
+
+std::unique_ptr<Disk> make_disk(Descriptor fd, const std::string& folder) {
     std::unique_ptr<char, void (*)(void*)> absolute(::realpath(folder.c_str(), nullptr), std::free);
     return std::make_unique<SystemDisk>(std::move(fd), absolute == nullptr ? folder : std::string(absolute.get()));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Disk>> open_system_disk(const std::string& folder, bool create) {
+    TRY(fd, open_folder_at(folder, create));
+    return make_disk(std::move(fd), folder);
+}
+
+Result<std::unique_ptr<Disk>> open_exclusive_disk(const std::string& folder, bool create) {
+    TRY(fd, open_folder_at(folder, create));
+    CHECK_OK(lock_folder(fd.get(), folder));
+    return make_disk(std::move(fd), folder);
 }
 
 }  // namespace strata

@@ -26,12 +26,16 @@ struct Entry {
     Executor home;
     std::function<Task<>()> body;
     asio::cancellation_signal cancel;
+    bool asked_to_end = false;  // before it began: an executor keeps no order between posts of its own thread and of others
     std::list<std::shared_ptr<Entry>>::iterator position;
 };
 
 void ask_to_end(std::shared_ptr<Entry> entry) {
     auto home = entry->home;
-    asio::post(home, [entry = std::move(entry)] { entry->cancel.emit(asio::cancellation_type::terminal); });
+    asio::post(home, [entry = std::move(entry)] {
+        entry->asked_to_end = true;
+        entry->cancel.emit(asio::cancellation_type::terminal);
+    });
 }
 
 // The callable lives in this frame: what it captured is gone before the group learns of the end.
@@ -98,6 +102,7 @@ bool TaskGroup::spawn(Executor home, std::function<Task<>()> body) {
             if (error) std::rethrow_exception(error);  // a bug: nobody awaits a task's exception
         };
         asio::co_spawn(entry->home, run_body(std::move(entry->body)), asio::bind_cancellation_slot(slot, std::move(ended)));
+        if (entry->asked_to_end) entry->cancel.emit(asio::cancellation_type::terminal);
     });
     return true;
 }

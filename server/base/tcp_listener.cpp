@@ -11,7 +11,6 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -123,7 +122,7 @@ public:
     void close() override {
         if (state_->closed.exchange(true)) return;
         for (auto& door : state_->doors) {
-            std::lock_guard lock(door->mutex);  // no on_stream runs or will, once this loop is through
+            std::lock_guard lock(door->mutex);                    // no on_stream runs or will, once this loop is through
             ::shutdown(door->acceptor.native_handle(), SHUT_RD);  // the address is free at once
             asio::post(door->home.executor, [state = state_, &door = *door] {
                 ErrorCode ignored;
@@ -139,8 +138,10 @@ public:
             asio::post(door->home.executor, [state = state_, &door = *door] {
                 ErrorCode ignored;
                 if (state->closed) return;
-                if (state->paused) door.acceptor.cancel(ignored);
-                else state->wait(door);
+                if (state->paused)
+                    door.acceptor.cancel(ignored);
+                else
+                    state->wait(door);
             });
         }
     }

@@ -12,7 +12,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -207,9 +206,7 @@ public:
         }
     }
 
-    Result<std::size_t> try_read(std::span<std::byte> out, bool& would_block) override {
-        return receive(*connection_, out, would_block);
-    }
+    Result<std::size_t> try_read(std::span<std::byte> out, bool& would_block) override { return receive(*connection_, out, would_block); }
 
     Task<Result<>> write_all(std::span<const std::span<const std::byte>> pieces, Instant deadline) override {
         auto connection = connection_;
@@ -272,6 +269,14 @@ Endpoint from_asio(const tcp::endpoint& endpoint) {
 
 std::unique_ptr<ByteStream> make_tcp_stream(tcp::socket socket, std::shared_ptr<std::atomic<int>> live) {
     return wrap(std::make_shared<Connection>(std::move(socket), std::move(live)));
+}
+
+std::unique_ptr<ByteStream> make_stream(Executor home, int descriptor) {
+    auto connection = std::make_shared<Connection>(tcp::socket(std::move(home)), nullptr);
+    ErrorCode ignored;
+    connection->socket.assign(tcp::v4(), descriptor, ignored);  // the family matters only to names, which are not asked for
+    connection->socket.non_blocking(true, ignored);
+    return std::make_unique<TcpStream>(std::move(connection), Endpoint{}, Endpoint{});
 }
 
 Task<Result<std::unique_ptr<ByteStream>>> connect_tcp(Endpoint endpoint, Instant deadline) {

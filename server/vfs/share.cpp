@@ -2,10 +2,14 @@
 // Shares: who is admitted, who becomes whom, and their record in the settings database.
 #include "server/vfs/share.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
+
+#include "server/vfs/utf8.h"
 
 namespace strata::vfs {
 
@@ -28,15 +32,36 @@ std::optional<Squash> squash_of(std::string_view name) {
     return static_cast<Squash>(it - squash_names.begin());
 }
 
+constexpr std::size_t share_name_size_max = 80;
+constexpr std::size_t comment_size_max = 256;
+
 Result<> check_share_name(std::string_view name) {
-    if (name.empty() || name.size() > 80) return fail(Errc::config, "a share's name has 1 to 80 bytes");
+    if (name.empty() || name.size() > share_name_size_max) {
+        return fail(Errc::config, fmt::format("a share's name has 1 to {} bytes, not {}", share_name_size_max, name.size()));
+    }
+    if (!is_line_of_text(name)) return fail(Errc::config, "a share's name is UTF-8 without control characters");
     if (name == "." || name == ".." || name.find_first_of("/\\:") != std::string_view::npos) {
         return fail(Errc::config, fmt::format("share name \"{}\": '/', '\\' and ':' cannot stand in it", name));
     }
     return {};
 }
 
+// Clears what lies past the prefix, so that equal networks compare equal.
+void mask(Network& network) {
+    const int bytes = network.base.v6 ? 16 : 4;
+    for (int i = 0; i < bytes; ++i) {
+        const int kept = std::clamp(network.prefix - 8 * i, 0, 8);
+        network.base.address[i] &= static_cast<std::uint8_t>(0xff00 >> kept);
+    }
+}
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+
 }  // namespace
+
+bool same_share_name(std::string_view a, std::string_view b) {
+    return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
+}
 
 bool Network::contains(const Endpoint& address) const {
     if (address.v6 != base.v6) return false;
@@ -63,6 +88,7 @@ Result<Network> Network::parse(std::string_view text) {
         }
         network.prefix = *prefix;
     }
+    mask(network);
     return network;
 }
 
@@ -99,7 +125,10 @@ std::string Share::serialize() const {
                                {"clients", std::move(networks)},
                                {"squash", squash_names[static_cast<std::size_t>(squash)]},
                                {"anonymous_uid", anonymous_uid},
-                               {"anonymous_gid", anonymous_gid}};
+                               {"anonymous_gid", anonymous_gid},
+                               {"made_uid", made_uid},
+                               {"made_gid", made_gid},
+                               {"made_mode", made_mode}};
     return boost::json::serialize(object);
 }
 
@@ -117,14 +146,20 @@ Result<Share> Share::parse(std::string_view text) {
         share.comment = o.at("comment").as_string();
         share.read_only = o.at("read_only").as_bool();
         for (const auto& n : o.at("clients").as_array()) {
-            TRY(network, Network::parse(n.as_string()));
-            share.clients.push_back(network);
+            const auto network = Network::parse(n.as_string());
+            if (!network) return fail(Errc::bad_message, fmt::format("a share's record: {}", network.error().detail));
+            share.clients.push_back(*network);
         }
         const auto squash = squash_of(o.at("squash").as_string());
         if (!squash) return fail(Errc::bad_message, "a share's record has an unknown squash");
         share.squash = *squash;
         share.anonymous_uid = o.at("anonymous_uid").to_number<std::uint32_t>();
         share.anonymous_gid = o.at("anonymous_gid").to_number<std::uint32_t>();
+        share.made_uid = o.at("made_uid").to_number<std::uint32_t>();
+        share.made_gid = o.at("made_gid").to_number<std::uint32_t>();
+        share.made_mode = o.at("made_mode").to_number<std::uint32_t>();
+        if (auto named = check_share_name(share.name); !named) return fail(Errc::bad_message, named.error().detail);
+        if (share.root == FileId{}) return fail(Errc::bad_message, "a share's record names no directory");
         return share;
     } catch (const std::exception& e) {  // Boost.JSON's way to tell of a missing key or a wrong type
         return fail(Errc::bad_message, fmt::format("a share's record: {}", e.what()));
@@ -133,16 +168,29 @@ Result<Share> Share::parse(std::string_view text) {
 
 namespace {
 
-Result<> apply_option(ShareSpec& spec, std::string_view key, std::string_view value, std::string_view whole) {
+// uid 4294967295 is how system calls say "leave it as it is": nobody has it.
+std::optional<std::uint32_t> id_number(std::string_view text) {
+    const auto id = number<std::uint32_t>(text);
+    return id == UINT32_MAX ? std::nullopt : id;
+}
+
+struct Option {
+    std::string_view key, value;
+    bool has_value = false;
+};
+
+Result<> apply_option(ShareSpec& spec, const Option& option) {
+    const auto& [key, value, has_value] = option;
     const auto bad = [&](std::string_view expected) {
-        return fail(Errc::config, fmt::format("--share {}: {}={}: expected {}", whole, key, value, expected));
+        return fail(Errc::config, fmt::format("{}={}: expected {}", option.key, option.value, expected));
     };
-    if (key == "ro" && value.empty()) {
+    if (key == "ro") {
+        if (has_value) return fail(Errc::config, fmt::format("ro={}: ro takes no value", value));
         spec.share.read_only = true;
     } else if (key == "owner") {
         const auto colon = value.find(':');
-        const auto uid = number<std::uint32_t>(value.substr(0, colon));
-        const auto gid = colon == std::string_view::npos ? uid : number<std::uint32_t>(value.substr(colon + 1));
+        const auto uid = id_number(value.substr(0, colon));
+        const auto gid = colon == std::string_view::npos ? uid : id_number(value.substr(colon + 1));
         if (!uid || !gid) return bad("UID:GID in numbers");
         spec.uid = uid;
         spec.gid = gid;
@@ -155,15 +203,20 @@ Result<> apply_option(ShareSpec& spec, std::string_view key, std::string_view va
         if (!squash) return bad("auto, none, root or all");
         spec.share.squash = *squash;
     } else if (key == "client") {
-        TRY(network, Network::parse(value));
-        spec.share.clients.push_back(network);
+        const auto network = Network::parse(value);
+        if (!network) return bad("an address, or a network such as 192.0.2.0/24");
+        spec.share.clients.push_back(*network);
     } else if (key == "comment") {
+        // The record is JSON, which would not be read again with anything else in it.
+        if (value.size() > comment_size_max || !is_line_of_text(value)) {
+            return fail(Errc::config, fmt::format("comment: expected at most {} bytes of UTF-8 without control characters", comment_size_max));
+        }
         spec.share.comment = value;
     } else {
-        return fail(Errc::config,
-                    fmt::format("--share {}: unknown option \"{}\" (known: owner, mode, ro, squash, client, comment)", whole, key));
+        return fail(Errc::config, fmt::format("unknown option \"{}\" (known: owner, mode, ro, squash, client, comment)", key));
     }
-    spec.given.insert(std::string(key));
+    const bool first = spec.given.insert(std::string(key)).second;
+    if (!first && key != "client") return fail(Errc::config, fmt::format("{} is given twice", key));
     return {};
 }
 
@@ -178,10 +231,11 @@ Result<ShareSpec> ShareSpec::parse(std::string_view text) {
     std::string_view rest = text.substr(colon + 1);
     while (!rest.empty()) {
         const auto comma = rest.find(',');
-        const std::string_view option = rest.substr(0, comma);
-        const auto equals = option.find('=');
-        const std::string_view value = equals == std::string_view::npos ? std::string_view() : option.substr(equals + 1);
-        CHECK_OK(apply_option(spec, option.substr(0, equals), value, text));
+        const std::string_view words = rest.substr(0, comma);
+        const auto equals = words.find('=');
+        Option option{words.substr(0, equals), {}, equals != std::string_view::npos};
+        if (option.has_value) option.value = words.substr(equals + 1);
+        CHECK_OK(apply_option(spec, option));
         rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
     }
     return spec;

@@ -18,7 +18,7 @@
 
 namespace strata::vfs {
 
-// A network in CIDR form; a bare address is /32 or /128.
+// A network in CIDR form; a bare address is /32 or /128. Bits of the address past the prefix are zero.
 struct Network {
     Endpoint base;
     int prefix = 0;
@@ -36,8 +36,11 @@ enum class Squash : std::uint8_t {
 
 std::string_view to_string(Squash squash);  // as the command line spells it
 
+// Names that SMB could not tell apart: equal but for the case of ASCII letters.
+bool same_share_name(std::string_view a, std::string_view b);
+
 struct Share {
-    std::string name;  // 1..80 bytes UTF-8 without '/', unique without regard to case
+    std::string name;  // 1..80 bytes UTF-8 without '/', '\\', ':' and control characters; unique without regard to case
     FileId root;       // a directory of the volume
     DomainId domain = 0;
     std::string comment;
@@ -45,6 +48,9 @@ struct Share {
     std::vector<Network> clients;  // empty: everybody who can reach a listener
     Squash squash = Squash::automatic;
     std::uint32_t anonymous_uid = 65534, anonymous_gid = 65534;
+    // Owner and mode that the root was made with. Clients may have changed them since, and a command line that still names these values
+    // contradicts nothing.
+    std::uint32_t made_uid = 0, made_gid = 0, made_mode = 0;
 
     bool admits(const Endpoint& client) const;
     // What `who` from `client` acts as on this share.
@@ -55,6 +61,7 @@ struct Share {
 };
 
 // "NAME[:key=value,...]" of the command line: owner=UID:GID, mode=OCTAL, ro, squash=..., client=CIDR (repeatable), comment=...
+// Each at most once, but for client.
 struct ShareSpec {
     Share share;
     std::optional<std::uint32_t> uid, gid, mode;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Errors as values, their names and their macros.
-#include <gtest/gtest.h>
+#include "server/base/result.h"
 
 #include <fstream>
 #include <set>
 
-#include "server/base/result.h"
+#include <gtest/gtest.h>
 
 namespace strata {
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a power cut keeps and loses, and the faults.
-#include <gtest/gtest.h>
+#include "tests/sim/sim_disk.h"
 
 #include <set>
 
-#include "tests/sim/sim_disk.h"
+#include <gtest/gtest.h>
 
 namespace strata::sim {
 
@@ -75,9 +75,12 @@ TEST(SimDisk, unsynced_writes_are_kept_lost_or_torn_by_seed) {
             if (content[at] == std::byte(2)) ++twos;
             if (at % 4096 != 0 && content[at] != content[at - 512]) within_page = true;
         }
-        if (twos == 0) ++lost;
-        else if (twos == 32) ++kept;
-        else ++(within_page ? torn_sectors : torn_pages);
+        if (twos == 0)
+            ++lost;
+        else if (twos == 32)
+            ++kept;
+        else
+            ++(within_page ? torn_sectors : torn_pages);
     }
     EXPECT_GT(kept, 10);
     EXPECT_GT(lost, 10);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Small things with a text or a number form: endpoints, logs, metrics, checksums.
-#include <gtest/gtest.h>
-
 #include <thread>
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include "server/base/byte_stream.h"
@@ -51,9 +50,7 @@ TEST(Endpoint, text_goes_both_ways) {
     EXPECT_EQ(Endpoint::parse("[::1]:7")->address_string(), "::1");
 }
 
-TEST(Endpoint, a_mapped_address_is_the_v4_one) {
-    EXPECT_EQ(*Endpoint::parse("[::ffff:10.0.0.7]:80"), *Endpoint::parse("10.0.0.7:80"));
-}
+TEST(Endpoint, a_mapped_address_is_the_v4_one) { EXPECT_EQ(*Endpoint::parse("[::ffff:10.0.0.7]:80"), *Endpoint::parse("10.0.0.7:80")); }
 
 TEST(Endpoint, wrong_text_is_refused_with_the_reason) {
     for (auto text : {"", "1.2.3.4", "1.2.3.4:", "1.2.3.4:70000", "1.2.3:5", "::1:2049", "[::1]", "[::1:5", "host:80", "1.2.3.4:8x"}) {

@@ -22,7 +22,7 @@ class GuestError(Exception):
 def boot_command(init, tap, memory_mb, uml_dir, umid, words):
     """The command line of a guest. Console to standard error, serial line on standard input and output."""
     return ["linux.uml", f"mem={memory_mb}M", "rootfstype=hostfs", "rootflags=/", "ro", f"init={init}",
-            f"vec0:transport=tap,ifname={tap},depth=128,gro=1", "con=null", "con0=null,fd:2", "con1=null",
+            f"vec0:transport=tap,ifname={tap},mac=52:54:00:99:00:0{tap[-1]},depth=128,gro=1", "con=null", "con0=null,fd:2", "con1=null",
             "ssl0=fd:0,fd:1", "ssl1=null", f"uml_dir={uml_dir}", f"umid={umid}", "quiet", *words]
 
 

@@ -11,6 +11,7 @@ import network
 
 PACKAGES = ["nfs-kernel-server", "xfsprogs", "libinih1", "liburcu8"]
 LEASE_S = 10            # the kernel refuses less
+RESTART_GRACE_S = 40    # a killed guest sends no reset, so clients notice only when TCP retransmits
 DISK_BYTES = 12 << 30   # sparse
 
 
@@ -42,6 +43,7 @@ class KnfsdServer:
         self.log_path = os.path.join(logs, "knfsd.log")
         self.image = os.path.join(self.folder, "disk.img")
         self.process = None
+        self.fresh = True
         if not os.path.exists(self.image):
             os.makedirs(self.folder)
             with open(self.image, "wb") as out:
@@ -63,18 +65,16 @@ class KnfsdServer:
         command = guest.boot_command(os.path.join(guest.HERE, "guest", "knfsd.sh"), "tap0", 1024, self.folder,
                                      f"strata-knfsd-{time.monotonic_ns()}",
                                      [f"ubd0={self.image}", f"ADDR={self.address}", f"NFSD_ROOT={self.root}",
-                                      f"LEASE={LEASE_S}", f"EXPORTS={self._exports()}"])
+                                      f"LEASE={LEASE_S}", f"GRACE={LEASE_S if self.fresh else RESTART_GRACE_S}", f"EXPORTS={self._exports()}"])
         self.process = guest.boot(command, self.log_path,
                                   {"TMPDIR": self.work, "LD_PRELOAD": os.path.join(self.binaries, "xstate.so")})
         ready = threading.Event()
         threading.Thread(target=self._read, args=(self.process, ready), daemon=True).start()
         if not ready.wait(limit_s) or self.process.poll() is not None:
             raise guest.GuestError(f"knfsd did not start; see {self.log_path}")
-        self.started = time.monotonic()
-
-    def wait_grace(self):
-        """Until clients that do not retry NFS4ERR_GRACE may open files."""
-        time.sleep(max(0.0, self.started + LEASE_S + 2 - time.monotonic()))
+        if self.fresh:
+            time.sleep(LEASE_S + 1)     # the grace period, which it has even when it knows no client
+            self.fresh = False
 
     def _read(self, process, ready):
         with open(self.log_path, "ab", buffering=0) as log:

@@ -96,9 +96,6 @@ class StratadServer:
         process.wait()
         ready.set()
 
-    def wait_grace(self):
-        """A fresh server knows no clients and needs no grace period."""
-
     def alive(self):
         return self.process is not None and self.process.poll() is None
 

@@ -22,7 +22,7 @@ struct SimDisk::State {
     struct Place {
         NodePointer folder;  // that holds, or would hold, the entry
         std::string name;
-        NodePointer node;    // null: absent
+        NodePointer node;  // null: absent
     };
 
     mutable std::mutex mutex;
@@ -115,8 +115,10 @@ struct SimDisk::State {
         }
         std::vector<EntryChange> rest;
         for (std::size_t i = 0; i < changes.size(); ++i) {
-            if (chosen[i]) changes[i].apply(false);
-            else rest.push_back(std::move(changes[i]));
+            if (chosen[i])
+                changes[i].apply(false);
+            else
+                rest.push_back(std::move(changes[i]));
         }
         changes = std::move(rest);
     }
@@ -135,8 +137,10 @@ struct SimDisk::State {
     template <class F>
     static void each_file(const SimNode& folder, const std::string& prefix, F&& visit) {
         for (const auto& [entry, child] : folder.entries) {
-            if (child->folder) each_file(*child, prefix + entry + "/", visit);
-            else visit(prefix + entry, *child);
+            if (child->folder)
+                each_file(*child, prefix + entry + "/", visit);
+            else
+                visit(prefix + entry, *child);
         }
     }
 };
@@ -308,8 +312,11 @@ public:
         }
         source.folder->entries.erase(source.name);
         target.folder->entries[target.name] = source.node;
-        state_->changes.push_back({.from_folder = source.folder, .from_name = source.name, .to_folder = target.folder,
-                                   .to_name = target.name, .node = source.node});
+        state_->changes.push_back({.from_folder = source.folder,
+                                   .from_name = source.name,
+                                   .to_folder = target.folder,
+                                   .to_name = target.name,
+                                   .node = source.node});
         return {};
     }
     Result<> make_folder(std::string_view path) override {
@@ -318,8 +325,10 @@ public:
         for (std::size_t end = 0; end != std::string_view::npos;) {
             end = path.find('/', end + 1);
             TRY(place, state_->find(path.substr(0, end)));
-            if (place.node == nullptr) state_->link(place, true);
-            else if (!place.node->folder) return state_->fail_path(Errc::not_directory, path);
+            if (place.node == nullptr)
+                state_->link(place, true);
+            else if (!place.node->folder)
+                return state_->fail_path(Errc::not_directory, path);
         }
         return {};
     }

@@ -33,8 +33,10 @@ std::size_t SimContent::read(std::uint64_t offset, std::span<std::byte> out) con
         auto at = (offset + done) % page_bytes;
         auto n = std::min(total - done, page_bytes - at);
         const auto& page = page_of(cached_, (offset + done) / page_bytes);
-        if (page == nullptr) std::memset(out.data() + done, 0, n);
-        else std::memcpy(out.data() + done, page->data() + at, n);
+        if (page == nullptr)
+            std::memset(out.data() + done, 0, n);
+        else
+            std::memcpy(out.data() + done, page->data() + at, n);
         done += n;
     }
     return total;
@@ -61,8 +63,10 @@ void SimContent::set_cached(std::uint64_t index, PagePointer page) {
 
 Page& SimContent::writable(std::uint64_t index) {
     const auto& page = page_of(cached_, index);
-    if (page == nullptr) set_cached(index, std::make_shared<Page>());
-    else if (page.use_count() > 1) set_cached(index, std::make_shared<Page>(*page));
+    if (page == nullptr)
+        set_cached(index, std::make_shared<Page>());
+    else if (page.use_count() > 1)
+        set_cached(index, std::make_shared<Page>(*page));
     mark_dirty(index);
     return *cached_[index];
 }
@@ -83,8 +87,10 @@ void SimContent::zero(std::uint64_t offset, std::uint64_t length) {
         auto at = offset % page_bytes;
         auto n = std::min<std::uint64_t>(length, page_bytes - at);
         auto index = offset / page_bytes;
-        if (n == page_bytes) set_cached(index, nullptr);
-        else if (page_of(cached_, index) != nullptr) std::memset(writable(index).data() + at, 0, n);
+        if (n == page_bytes)
+            set_cached(index, nullptr);
+        else if (page_of(cached_, index) != nullptr)
+            std::memset(writable(index).data() + at, 0, n);
         offset += n;
         length -= n;
     }
@@ -132,8 +138,10 @@ PagePointer SimContent::mixed(const PagePointer& before, const PagePointer& afte
     auto page = before == nullptr ? std::make_shared<Page>() : std::make_shared<Page>(*before);
     for (std::size_t at = 0; at < page_bytes; at += sector_bytes) {
         if (random.chance(0.5)) continue;
-        if (after == nullptr) std::memset(page->data() + at, 0, sector_bytes);
-        else std::memcpy(page->data() + at, after->data() + at, sector_bytes);
+        if (after == nullptr)
+            std::memset(page->data() + at, 0, sector_bytes);
+        else
+            std::memcpy(page->data() + at, after->data() + at, sector_bytes);
     }
     return page;
 }
@@ -157,8 +165,10 @@ void SimContent::power_cut(SimRandom& random) {
     for (auto p : dirty_) {
         if (p >= durable_.size()) continue;
         const auto& after = page_of(cached_, p);
-        if (survivor == Survivor::cached || (survivor == Survivor::pages && random.chance(0.5))) durable_[p] = after;
-        else if (survivor == Survivor::sectors) durable_[p] = mixed(durable_[p], after, random);
+        if (survivor == Survivor::cached || (survivor == Survivor::pages && random.chance(0.5)))
+            durable_[p] = after;
+        else if (survivor == Survivor::sectors)
+            durable_[p] = mixed(durable_[p], after, random);
     }
     // Bytes past the end are gone for good.
     auto pages_left = (size + page_bytes - 1) / page_bytes;

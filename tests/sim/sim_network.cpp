@@ -32,9 +32,9 @@ struct Pipe {
     std::deque<std::byte> arrived;
     std::size_t unread = 0;  // on the way or arrived
     Instant last_arrival{};
-    bool ended = false;      // the end arrived
+    bool ended = false;  // the end arrived
     std::uint64_t events = 0;
-    Signal changed;          // raised to `events`
+    Signal changed;  // raised to `events`
 
     void notify() { changed.raise(++events); }
 };
@@ -76,8 +76,8 @@ struct SimNetwork::State : std::enable_shared_from_this<SimNetwork::State> {
     bool is_parted(const Link& link) const { return parted.contains(address_pair(link.ends[0], link.ends[1])); }
 
     Duration latency() {
-        return Duration(random.between(static_cast<std::uint64_t>(faults.latency_min.count()),
-                                       static_cast<std::uint64_t>(faults.latency_max.count())));
+        return Duration(
+            random.between(static_cast<std::uint64_t>(faults.latency_min.count()), static_cast<std::uint64_t>(faults.latency_max.count())));
     }
 
     void send(const LinkPointer& link, int end, std::vector<std::byte> bytes) {
@@ -143,7 +143,8 @@ using State = SimNetwork::State;
 
 class SimStream final : public ByteStream {
 public:
-    SimStream(std::shared_ptr<State> network, LinkPointer link, int end) : network_(std::move(network)), link_(std::move(link)), end_(end) {}
+    SimStream(std::shared_ptr<State> network, LinkPointer link, int end)
+        : network_(std::move(network)), link_(std::move(link)), end_(end) {}
     ~SimStream() override { shut(); }
 
     Task<Result<>> wait_readable(Instant deadline) override {
@@ -287,8 +288,10 @@ std::pair<std::unique_ptr<ByteStream>, std::unique_ptr<ByteStream>> SimNetwork::
 void SimNetwork::set_faults(const NetworkFaults& faults) { state_->faults = faults; }
 
 void SimNetwork::partition(const Endpoint& a, const Endpoint& b, bool parted) {
-    if (parted) state_->parted.insert(address_pair(a, b));
-    else state_->parted.erase(address_pair(a, b));
+    if (parted)
+        state_->parted.insert(address_pair(a, b));
+    else
+        state_->parted.erase(address_pair(a, b));
     for (auto& weak : state_->links) {
         auto link = weak.lock();
         if (link == nullptr) continue;

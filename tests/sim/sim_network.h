@@ -15,8 +15,8 @@ class World;
 struct NetworkFaults {
     Duration latency_min = 0ns;
     Duration latency_max = 200us;
-    double split = 0.3;       // probability that what is there arrives, or is read, in smaller pieces
-    double disconnect = 0;    // probability, for each write, that the stream breaks after a part of it
+    double split = 0.3;     // probability that what is there arrives, or is read, in smaller pieces
+    double disconnect = 0;  // probability, for each write, that the stream breaks after a part of it
 };
 
 class SimNetwork {

@@ -128,8 +128,10 @@ private:
         s.world.take_spent();
         job();
         auto busy = s.world.take_spent();
-        if (busy > Duration()) s.world.after(busy, Job([state] { rest(state); }));
-        else rest(state);
+        if (busy > Duration())
+            s.world.after(busy, Job([state] { rest(state); }));
+        else
+            rest(state);
     }
     static void rest(const std::shared_ptr<State>& state) {
         ++state->idle;
@@ -164,8 +166,13 @@ bool SimLogSink::contains(std::string_view text) const {
 
 struct World::State {
     State(World& world, std::uint64_t s)
-        : seed(s), random(s), order(random.fork()), runtime_random(random.fork()), clock(world),
-          log([this](std::string_view line) { hash.mix(line); }), network(world, random.fork()) {}
+        : seed(s),
+          random(s),
+          order(random.fork()),
+          runtime_random(random.fork()),
+          clock(world),
+          log([this](std::string_view line) { hash.mix(line); }),
+          network(world, random.fork()) {}
 
     std::uint64_t seed;
     SimRandom random;          // the test's
@@ -233,11 +240,15 @@ void World::jump_wall_clock(Duration by) { state_->clock.jump_wall(by); }
 void World::trace(std::string_view event) { state_->hash.mix(event); }
 std::uint64_t World::trace_hash() const { return state_->hash.value(); }
 
-// False: nothing happens up to `limit` any more.
+void World::poll() {
+    state_->io.restart();  // else poll() does nothing once it ran dry
+    state_->io.poll();
+}
+
+// What is ready, then the next event. False: nothing happens up to `limit` any more.
 bool World::step(Instant limit) {
     auto& s = *state_;
-    s.io.restart();
-    s.io.poll();
+    poll();
     if (s.events.empty()) return false;
     auto first = s.events.begin();
     if (first->first.when > limit || first->first.when == Instant::max()) return false;
@@ -262,9 +273,8 @@ void World::drive(Task<> task, Duration limit) {
         progress->error = error;
     });
     auto end = s.clock.now() + limit;
-    while (!progress->done) {
+    for (poll(); !progress->done; poll()) {
         if (step(end)) continue;
-        if (progress->done) break;
         throw WorldIdle("seed " + std::to_string(s.seed) + ": the task waits for something that never comes (" +
                         std::to_string(s.events.size()) + " events lie beyond the limit)");
     }

@@ -106,6 +106,7 @@ private:
         out->emplace(co_await std::move(task));
     }
     void drive(Task<> task, Duration limit);
+    void poll();
     bool step(Instant limit);
 
     struct State;

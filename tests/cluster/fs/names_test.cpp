@@ -243,8 +243,7 @@ TEST_F(Names, what_was_settled_survives_a_crash_and_cookies_are_never_reused) {
 }
 
 TEST_F(Names, a_reader_waits_for_what_it_saw) {
-    auto made = v.fs->create(ctx, root, "f", v.file());
-    ASSERT_TRUE(v.run(std::move(made)));
+    ASSERT_TRUE(v.run(v.fs->create(ctx, root, "f", v.file())));
     const auto reader = v.as(5, 5);
     ASSERT_TRUE(v.run(v.fs->lookup(reader, root, "f")));
     EXPECT_FALSE(v.fs->settled(reader));

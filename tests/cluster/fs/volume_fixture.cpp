@@ -52,6 +52,7 @@ void VolumeFixture::close() {
     run(volume->data().stop());
     fs.reset();
     volume.reset();
+    (void)meta->power_off();
     run(meta->stopped());
     meta.reset();
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Init of a guest that serves with the kernel's own NFS server: the reference a failing check is compared with.
-# ADDR, NFSD_ROOT (the unpacked nfs-kernel-server) and LEASE (seconds, at least 10) are words of the command line; EXPORTS
+# ADDR, NFSD_ROOT (the unpacked nfs-kernel-server) LEASE and GRACE (seconds, at least 10) are words of the command line; EXPORTS
 # is `name,options;name,options`. The file system is XFS on ubda, so what a killed guest had made durable survives it.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$NFSD_ROOT/usr/sbin:$NFSD_ROOT/sbin HOME=/run
 export GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX512DQ,-AVX512CD
@@ -19,16 +19,16 @@ ln -s /usr/lib/uml/modules /run/m/lib/modules
 modprobe -d /run/m nfsd
 mount -t nfsd nfsd /proc/fs/nfsd
 mount -t xfs -o discard /dev/ubda /mnt/disk || { echo "KNFSD-FAILED cannot mount its disk"; exec /bin/busybox poweroff -f; }
-mkdir -p /mnt/disk/state /var/lib/nfs/v4recovery /var/lib/nfs/nfsdcld /var/lib/nfs/rpc_pipefs
-mount --bind /mnt/disk/state /var/lib/nfs/nfsdcld
-mount -t rpc_pipefs rpc_pipefs /var/lib/nfs/rpc_pipefs
+modprobe -d /run/m md5                                # names the records of clients
+mkdir -p /mnt/disk/state /var/lib/nfs/v4recovery
+mount --bind /mnt/disk/state /var/lib/nfs/v4recovery  # who may reclaim after a restart
 touch /var/lib/nfs/etab /var/lib/nfs/rmtab
 chmod 755 /srv
 mount --bind /dev/null /etc/nfs.conf                  # Debian's file has manage-gids, which ignores the groups a client sends
 rpcbind -w
-nfsdcld -p /var/lib/nfs/rpc_pipefs/nfsd -s /var/lib/nfs/nfsdcld
-echo "$LEASE" > /proc/fs/nfsd/nfsv4gracetime        # before any thread starts
+echo "$GRACE" > /proc/fs/nfsd/nfsv4gracetime        # before any thread starts
 echo "$LEASE" > /proc/fs/nfsd/nfsv4leasetime
+echo 1048576 > /proc/fs/nfsd/max_block_size           # little memory lowers it, and libnfs does not ask
 rpc.mountd -N 3
 exportfs -o ro,insecure,no_root_squash,fsid=0,no_subtree_check,sec=sys "*:/srv"
 id=1

@@ -52,7 +52,7 @@ def crash(stage, where, vers):
             stage.sleep(load, stage.random.uniform(0, 1.2))
             server.kill()
             server.start()
-            wait_progress(stage, load, 90, 5)
+            wait_progress(stage, load, 150, 5)
         stage.report.ok(where, f"load_goes_on_after_{kills}_kills")
     except guest.GuestError as error:
         stage.report.fail(where, f"load_goes_on_after_{kills}_kills", str(error))

@@ -17,7 +17,6 @@ def libnfs(stage, where, _):
             stage.report.skip(where, tool, "libnfs-utils is not installed")
             return
     server = stage.shared_server()
-    server.wait_grace()
     report = stage.report
 
     def url(path):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Scenarios in which one or two clients work on a mount of a server that stays up.
+import compound
 from scenarios import Scenario
 from workloads import compiler
 
@@ -7,8 +8,9 @@ ALL_VERSIONS = ["4.2", "4.1", "4.0"]
 FEATURES_OF_4_2 = {"xattr", "clone", "seek", "allocate", "copy"}
 
 
-def together(stage, where, script, vers, limit_s, **more):
-    """Runs one script on two clients at once. They meet at `wait_for_both`: all wait for the last. True when all passed."""
+def together(stage, where, script, vers, limit_s, at_meeting=None, **more):
+    """Runs one script on two clients at once. They meet at `wait_for_both`: all wait for the last, and for at_meeting(number).
+    True when all passed."""
     machines = [stage.guest(1), stage.guest(2)]
     for machine in machines:
         machine.untell_all()
@@ -20,6 +22,8 @@ def together(stage, where, script, vers, limit_s, **more):
         for job in jobs:
             job.guest.pump(lambda job=job: f"MARK meeting {meeting}" in job.lines or job.status is not None, stage.limit(limit_s),
                            f"meeting {meeting} of {name}")
+        if at_meeting and all(job.status is None for job in jobs):
+            at_meeting(meeting)
         for machine in machines:
             machine.tell(f"meeting-{meeting}")
     done = [stage.finish(f"{where} client {job.guest.index}", job, limit_s) for job in jobs]
@@ -72,8 +76,27 @@ def append(stage, where, vers):
 
 
 def directory(stage, where, vers):
-    stage.shared_server()
-    together(stage, where, "directory.sh", vers, 400, COUNT=100000 if vers == "4.2" or stage.long else 10000)
+    """100,000 entries. With --long the clients make all of them, else most are made by long COMPOUNDs from here."""
+    server = stage.shared_server()
+    total, by_clients = 100000, 100000 if stage.long else 4000
+    others = [f"an-entry-with-a-number-{number}" for number in range(by_clients, total)]
+
+    def at_meeting(number):
+        client = compound.CompoundClient(server.address, server.port, stage.limit(60))
+        try:
+            if number == 2:
+                client.make(["share", "many"], others)
+            if number == 4:
+                client.remove(["share", "many"], others)
+            what = {2: "make_by_compounds", 4: "remove_by_compounds"}.get(number)
+            if what and others:
+                stage.report.ok(where, what)
+        except OSError as error:
+            stage.report.fail(where, f"compounds_at_meeting_{number}", str(error))
+        finally:
+            client.close()
+
+    together(stage, where, "directory.sh", vers, 400, at_meeting, ALL=total, FROM=0, TO=by_clients)
 
 
 SCENARIOS = [

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// VolumeCatalog: the chunk records of one volume, as healing sees them.
+#pragma once
+
+#include "cluster/meta/meta_store.h"
+#include "cluster/repair/chunk_catalog.h"
+#include "server/base/runtime.h"
+
+namespace strata::cluster {
+
+class VolumeCatalog final : public ChunkCatalog {
+public:
+    VolumeCatalog(const Runtime& runtime, MetaStore& meta) : runtime_(runtime), meta_(meta) {}
+
+    Task<Result<std::optional<Chunk>>> get(const Context& ctx, ChunkId id) override;
+    Task<Result<bool>> replace(const Context& ctx, const Chunk& before, const Chunk& after) override;
+    Task<Result<std::vector<Chunk>>> list(const Context& ctx, ChunkId after, std::size_t limit) override;
+    std::optional<std::uint32_t> epoch(std::uint32_t volume) const override;
+
+private:
+    // Waits until all that is durable now is materialised, so that a read sees it.
+    Task<Result<>> catch_up(const Context& ctx);
+
+    const Runtime& runtime_;
+    MetaStore& meta_;
+};
+
+}  // namespace strata::cluster

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening, checkpointing and copying of one database.
+#include "cluster/meta/replica.h"
+
+#include <utility>
+
+#include <sqlite3.h>
+
+namespace strata::cluster {
+
+namespace {
+
+// Called by SQLite after each commit.
+int note_wal_pages(void* counter, sqlite3*, const char*, int pages) {
+    static_cast<std::atomic<std::uint64_t>*>(counter)->store(static_cast<std::uint64_t>(pages), std::memory_order_relaxed);
+    return SQLITE_OK;
+}
+
+Result<> prepare_folder(Disk& disk) {
+    CHECK_OK(disk.make_folder("meta"));
+    CHECK_OK(disk.sync_folder(""));
+    CHECK_OK(remove_database(disk, database_path));
+    return disk.sync_folder("meta");
+}
+
+}  // namespace
+
+Replica::Replica(StoreDisk place, Random& random, DatabaseCache cache) : place_(std::move(place)), cache_(cache), vfs_(place_.disk, random) {}
+
+Replica::~Replica() = default;
+
+Result<std::shared_ptr<Replica>> Replica::create(StoreDisk place, Random& random, const Uuid& volume, DatabaseCache cache) {
+    std::shared_ptr<Replica> replica(new Replica(std::move(place), random, cache));
+    CHECK_OK(prepare_folder(*replica->place_.disk));
+    TRY(connection, create_database(replica->vfs_, database_path, volume, cache.writer_bytes));
+    CHECK_OK(replica->start(std::move(connection)));
+    return replica;
+}
+
+Result<std::shared_ptr<Replica>> Replica::open(StoreDisk place, Random& random, const Uuid& volume, DatabaseCache cache) {
+    std::shared_ptr<Replica> replica(new Replica(std::move(place), random, cache));
+    TRY(exists, replica->place_.disk->exists(database_path));
+    if (!exists) return fail(Errc::not_found, "no metadata database on " + replica->description());
+    TRY(connection, open_database(replica->vfs_, database_path, SqliteConnection::Mode::read_write, cache.writer_bytes));
+    CHECK_OK(replica->start(std::move(connection)));
+    if (replica->state().uuid != volume) return fail(Errc::corrupt, "the database on " + replica->description() + " is of another volume");
+    return replica;
+}
+
+Result<> Replica::start(SqliteConnection connection) {
+    connection_ = std::make_unique<SqliteConnection>(std::move(connection));
+    sqlite3_wal_hook(connection_->handle(), note_wal_pages, &wal_pages_);
+    TRY(whole, checkpoint(true));
+    if (!whole) return fail(Errc::busy, "the database on " + description() + " is in use");
+    TRY(machine, StateMachine::open(*connection_));
+    machine_ = std::move(machine);
+    return {};
+}
+
+Result<bool> Replica::checkpoint(bool truncate) {
+    int in_wal = 0, moved = 0;
+    const int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+    const int code = sqlite3_wal_checkpoint_v2(connection_->handle(), "main", mode, &in_wal, &moved);
+    if ((code & 0xff) == SQLITE_BUSY) return false;
+    if (code != SQLITE_OK) return fail(connection_->error(code));
+    const bool whole = in_wal == moved;
+    if (whole) wal_pages_.store(0, std::memory_order_relaxed);
+    return whole;
+}
+
+Result<std::unique_ptr<RowReader>> Replica::take_reader() {
+    {
+        std::lock_guard lock(mutex_);
+        if (closing_) return fail(Errc::closed, "the database on " + description() + " is closed");
+        if (!readers_.empty()) {
+            auto reader = std::move(readers_.back());
+            readers_.pop_back();
+            return reader;
+        }
+    }
+    return RowReader::open(vfs_, database_path, cache_.reader_bytes);
+}
+
+void Replica::give_back(std::unique_ptr<RowReader> reader) {
+    std::lock_guard lock(mutex_);
+    if (!closing_) readers_.push_back(std::move(reader));
+}
+
+void Replica::close_readers() {
+    std::vector<std::unique_ptr<RowReader>> idle;
+    std::lock_guard lock(mutex_);
+    closing_ = true;
+    idle.swap(readers_);
+}
+
+struct ReplicaCopy::Backup {
+    explicit Backup(sqlite3_backup* b) : handle(b) {}
+    ~Backup() { sqlite3_backup_finish(handle); }
+    sqlite3_backup* handle;
+};
+
+ReplicaCopy::ReplicaCopy(StoreDisk target, Random& random) : target_(std::move(target)), random_(&random) {}
+ReplicaCopy::~ReplicaCopy() = default;
+
+Result<std::unique_ptr<ReplicaCopy>> ReplicaCopy::begin(Replica& source, StoreDisk target, Random& random) {
+    std::unique_ptr<ReplicaCopy> copy(new ReplicaCopy(std::move(target), random));
+    CHECK_OK(prepare_folder(*copy->target_.disk));
+    TRY(reader, RowReader::open(source.vfs_, database_path, source.cache_.reader_bytes));
+    copy->reader_ = std::move(reader);
+    CHECK_OK(copy->reader_->connection().run("BEGIN"));
+    TRY(state, copy->reader_->volume_state());  // from here on the snapshot stands
+    copy->applied_ = state.applied;
+    copy->vfs_ = std::make_unique<SqliteVfs>(copy->target_.disk, random);
+    TRY(writer, SqliteConnection::open(*copy->vfs_, database_path, SqliteConnection::Mode::create, source.cache_.reader_bytes));
+    copy->writer_ = std::make_unique<SqliteConnection>(std::move(writer));
+    CHECK_OK(copy->writer_->run("PRAGMA journal_mode=OFF; PRAGMA synchronous=FULL;"));
+    auto* backup = sqlite3_backup_init(copy->writer_->handle(), "main", copy->reader_->connection().handle(), "main");
+    if (backup == nullptr) return fail(copy->writer_->error(sqlite3_extended_errcode(copy->writer_->handle())));
+    copy->backup_ = std::make_unique<Backup>(backup);
+    return copy;
+}
+
+Result<bool> ReplicaCopy::step(int pages) {
+    const int code = sqlite3_backup_step(backup_->handle, pages);
+    if (code == SQLITE_DONE) return true;
+    if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY) return false;
+    return fail(writer_->error(code));
+}
+
+Result<std::shared_ptr<Replica>> ReplicaCopy::finish(const Uuid& volume, DatabaseCache cache) {
+    backup_.reset();
+    writer_.reset();
+    vfs_.reset();
+    (void)reader_->connection().run("COMMIT");
+    reader_.reset();
+    {
+        TRY(file, target_.disk->open(database_path, OpenMode::read_write));
+        CHECK_OK(file->sync());
+        CHECK_OK(target_.disk->sync_folder("meta"));
+    }
+    return Replica::open(target_, *random_, volume, cache);
+}
+
+}  // namespace strata::cluster

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// RepairQueue: damaged chunks, each once, the most endangered first. Bounded. Any thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "cluster/stripe/stripe.h"
+
+namespace strata::cluster {
+
+class RepairQueue {
+public:
+    explicit RepairQueue(std::size_t bound) : bound_(bound) {}
+
+    // `shards`: bit i for each shard known to be bad. Told again, the bits add up. False: the queue is full; a sweep has to find it later.
+    bool report(const ChunkId& id, std::uint32_t shards);
+
+    // A chunk whose danger is not known yet, with its bad shards: the caller looks it up and calls rank() or finish().
+    std::optional<std::pair<ChunkId, std::uint32_t>> next_unranked();
+    // `spare`: losses that the chunk still bears (negative: it is past mending).
+    void rank(const ChunkId& id, int spare);
+    // The chunk with the fewest spare shards; it counts as being worked on until finish().
+    std::optional<ChunkId> next();
+    void finish(const ChunkId& id);
+
+    std::size_t size() const;      // waiting or being worked on
+    bool has_room() const;         // for a sweep, which leaves half of it to what reads find
+
+private:
+    std::size_t bound_;
+    mutable std::mutex mutex_;
+    std::map<ChunkId, std::uint32_t> bad_shards_;   // every chunk in the queue
+    std::set<ChunkId> unranked_;
+    std::set<std::pair<int, ChunkId>> ranked_;
+};
+
+}  // namespace strata::cluster

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// OPEN, the second half: the open is registered and answered. RFC 7530, 16.16; RFC 8881, 18.16.
+#include <utility>
+
+#include "nfs/compound.h"
+#include "nfs/ops/handlers.h"
+#include "nfs/ops/open_args.h"
+#include "nfs/ops/open_file.h"
+#include "nfs/state/find_state.h"
+#include "nfs/state/owner_sequence.h"
+#include "nfs/state/session.h"
+
+namespace strata::nfs {
+
+namespace {
+
+constexpr std::uint32_t op_open_code = 18;
+constexpr std::uint32_t result_confirm = 2, result_locktype_posix = 4;
+constexpr std::uint32_t delegate_none = 0, delegate_none_ext = 3, why_not_wanted = 0, why_resource = 2;
+// Conflicts with clients whose lease is over are cleared one client at a time.
+constexpr int courtesy_rounds = 16;
+
+struct Opening {
+    std::shared_ptr<Client> client;
+    std::shared_ptr<Owner> owner;
+    Stateid stateid;
+    bool confirm = false;  // the owner has yet to be confirmed (4.0)
+};
+
+// Reclaims before everybody else (RFC 8881, 8.4.2.1).
+NfsStatus check_grace(const Compound& compound, const OpenArgs& args, const Client& client) {
+    const auto& grace = compound.service.grace;
+    const bool done = client.reclaim_complete.load(std::memory_order_relaxed);
+    if (args.claim != Claim::previous) {
+        if (grace.active()) return NfsStatus::grace;
+        return compound.minor_version > 0 && !done ? NfsStatus::grace : NfsStatus::ok;
+    }
+    if (done || !grace.active()) return NfsStatus::no_grace;
+    return grace.may_reclaim(client.owner) ? NfsStatus::ok : NfsStatus::reclaim_bad;
+}
+
+// Client::mutex is held. Registers the open, or widens the owner's open of the same file.
+Result<> enter(Compound& compound, Opening& opening, const OpenArgs& args, const OpenedFile& opened, std::unique_ptr<vfs::Pin>& pin,
+               vfs::Holder* conflict) {
+    auto& client = *opening.client;
+    auto& files = *compound.service.parts.files;
+    const auto found = opening.owner->states.find(opened.file.id);
+    std::shared_ptr<State> state;
+    if (found != opening.owner->states.end()) {
+        state = found->second;
+        const auto access = static_cast<std::uint8_t>(state->access | args.access);
+        const auto deny = static_cast<std::uint8_t>(state->deny | args.deny);
+        CHECK_OK(files.change(*state->open, access, deny, conflict));
+        state->access = access;
+        state->deny = deny;
+        state->id.seqid = next_seqid(state->id.seqid);
+    } else {
+        TRY(open, files.open(opened.file.id, client.holder(*opening.owner), args.access, args.deny, conflict));
+        state = std::make_shared<State>();
+        state->id = StateNumber{epoch_of(client.id), number_of(client.id), client.next_state++}.stateid(1);
+        state->file = opened.file.id;
+        state->owner = opening.owner;
+        state->open = std::move(open);
+        state->pin = std::move(pin);
+        state->access = args.access;
+        state->deny = args.deny;
+        client.states.emplace(StateNumber::of(state->id).state, state);
+        opening.owner->states.emplace(state->file, state);
+    }
+    state->history |= static_cast<std::uint16_t>(1u << (4 * args.deny + args.access));
+    if (args.claim == Claim::previous) opening.owner->confirmed = true;
+    opening.stateid = state->id;
+    opening.confirm = !opening.owner->confirmed;
+    return {};
+}
+
+// The open enters the file's table. Opens of clients whose lease is over give way.
+Task<NfsStatus> register_open(Compound& compound, Opening& opening, const OpenArgs& args, const OpenedFile& opened) {
+    auto& service = compound.service;
+    if (!opening.client->recorded.load(std::memory_order_acquire)) {
+        const auto written = co_await service.grace.record(service.own_context(), opening.client->owner, opening.client->minor_version);
+        if (!written) co_return to_status(written.error());
+        opening.client->recorded.store(true, std::memory_order_release);
+    }
+    auto pinned = co_await compound.fs().pin(compound.ctx, opened.file.id);
+    if (!pinned) co_return to_status(pinned.error());
+    for (int round = 0; round < courtesy_rounds; ++round) {
+        vfs::Holder conflict;
+        auto entered = Result<>();
+        {
+            std::lock_guard lock(opening.client->mutex);
+            if (opening.client->gone.load(std::memory_order_acquire)) co_return NfsStatus::stale_clientid;
+            entered = enter(compound, opening, args, opened, *pinned, &conflict);
+        }
+        if (entered) co_return NfsStatus::ok;
+        if (!(entered.error() == Errc::share_conflict)) co_return to_status(entered.error());
+        const bool other_nfs = conflict.protocol == vfs::Protocol::nfs && conflict.client != opening.client->id;
+        if (!other_nfs || !co_await service.end_if_courtesy(conflict.client)) {
+            co_return args.claim == Claim::previous ? NfsStatus::reclaim_conflict : NfsStatus::share_denied;
+        }
+    }
+    co_return NfsStatus::delay;
+}
+
+// Gives up what register_open made, if it was made new: the truncation that belongs to the OPEN failed.
+void undo(Opening& opening) {
+    std::shared_ptr<State> ended;
+    std::lock_guard lock(opening.client->mutex);
+    const auto found = opening.client->states.find(StateNumber::of(opening.stateid).state);
+    if (found == opening.client->states.end() || found->second->id.seqid != 1) return;
+    ended = found->second;
+    detach_state(*opening.client, ended);
+}
+
+void write_result(Compound& compound, const Opening& opening, const OpenArgs& args, const OpenedFile& opened, XdrWriter& out) {
+    out.write(opening.stateid);
+    out.write(opened.directory);
+    out.u32(result_locktype_posix | (opening.confirm ? result_confirm : 0));
+    write_mask(out, opened.attributes);
+    if (compound.minor_version == 0 || args.want == want_no_preference) {
+        out.u32(delegate_none);
+    } else if (args.want == want_no_deleg) {
+        out.u32(delegate_none_ext);
+        out.u32(why_not_wanted);
+    } else {
+        out.u32(delegate_none_ext);
+        out.u32(why_resource);
+        out.boolean(false);  // we will not signal when there is one
+    }
+}
+
+Task<NfsStatus> open(Compound& compound, Opening& opening, OpenArgs& args, XdrWriter& out) {
+    if (args.fault != NfsStatus::ok) co_return args.fault;
+    auto status = check_grace(compound, args, *opening.client);
+    if (status != NfsStatus::ok) co_return status;
+    OpenedFile opened;
+    status = co_await find_or_create(compound, args, opened);
+    if (status == NfsStatus::ok) status = co_await register_open(compound, opening, args, opened);
+    if (status != NfsStatus::ok) co_return status;
+    if (opened.truncate) {
+        vfs::SetAttributes truncate;
+        truncate.size = 0;
+        const auto done = co_await compound.fs().set_attributes(compound.ctx, opened.file.id, truncate, true);
+        if (!done) {
+            undo(opening);
+            co_return to_status(done.error());
+        }
+    }
+    if (args.claim == Claim::previous) compound.service.grace.reclaimed(opening.client->owner);
+    compound.set_current(opened.file);
+    compound.current_stateid = opening.stateid;
+    write_result(compound, opening, args, opened, out);
+    co_return NfsStatus::ok;
+}
+
+// An open-owner that was never confirmed starts over with any seqid that is not a retransmission (RFC 7530, 16.18.5).
+void restart_unconfirmed(Client& client, Owner& owner, std::uint32_t seqid) {
+    std::vector<std::shared_ptr<State>> ended;
+    std::lock_guard lock(client.mutex);
+    if (owner.confirmed || owner.busy || !owner.started || seqid == owner.seqid) return;
+    for (const auto& [file, state] : owner.states) ended.push_back(state);
+    for (const auto& state : ended) detach_state(client, state);
+    owner.started = false;
+}
+
+}  // namespace
+
+Task<NfsStatus> op_open(Compound& compound, XdrReader& in, XdrWriter& out) {
+    auto args = read_open_args(in, compound.minor_version);
+    if (!in.ok()) co_return NfsStatus::badxdr;
+    const bool v40 = compound.minor_version == 0;
+    Opening opening;
+    if (v40) {
+        const auto status = find_client(compound, args.client, opening.client);
+        if (status != NfsStatus::ok) co_return status;
+    } else {
+        opening.client = compound.session->client;
+    }
+    {
+        std::lock_guard lock(opening.client->mutex);
+        opening.owner = find_or_make_owner(opening.client->open_owners, args.owner, compound.service.runtime.clock->now(), !v40);
+    }
+    if (opening.owner == nullptr) co_return NfsStatus::resource;
+    if (v40) restart_unconfirmed(*opening.client, *opening.owner, args.seqid);
+    OwnerSequence sequence;
+    if (!sequence.begin(compound, opening.client, opening.owner, args.seqid, op_open_code, out)) co_return sequence.status();
+    const auto status = co_await open(compound, opening, args, out);
+    co_return sequence.end(compound, status, out);
+}
+
+}  // namespace strata::nfs

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// Appliance: start and stop order.
+#include "server/appliance.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "nfs/server.h"
+
+namespace strata {
+
+namespace {
+
+constexpr std::uint64_t mebi = 1 << 20;
+
+// How the memory that we may use is divided. The rest is for metadata, connections and the system.
+struct MemoryPlan {
+    std::uint64_t network, dirty, blocks, nodes;
+};
+
+MemoryPlan plan_memory(std::uint64_t configured_mib) {
+    std::uint64_t total = configured_mib * mebi;
+    if (total == 0) {
+        const auto machine = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+        total = machine / 4;
+    }
+    constexpr std::uint64_t bytes_per_node = 1024;
+    return {std::max(total / 8, 64 * mebi), std::max(total / 4, 64 * mebi), std::max(total / 4, 32 * mebi),
+            std::max<std::uint64_t>(total / 4 / bytes_per_node, 20'000)};
+}
+
+}  // namespace
+
+Appliance::Appliance(SystemRuntime& system, Config config, Log log) : system_(system), config_(std::move(config)), log_(std::move(log)) {}
+
+Appliance::~Appliance() = default;
+
+Context Appliance::internal() const {
+    Context ctx;
+    ctx.clock = system_.runtime().clock;
+    ctx.log = const_cast<Log*>(&log_);
+    ctx.caller = &superuser_;
+    return ctx;
+}
+
+Task<Result<>> Appliance::start() {
+    const Context ctx = internal();
+    const MemoryPlan memory = plan_memory(config_.memory_mib);
+    buffers_ = std::make_unique<BufferPool>(memory.network);
+
+    StorageConfig storage;
+    storage.data = config_.data;
+    storage.stores = config_.stores;
+    storage.policy = config_.policy;
+    storage.segments.segment_bytes = config_.segment_mib * mebi;
+    storage.volume.nodes_max = memory.nodes;
+    storage.volume.data.dirty_bytes_max = memory.dirty;
+    storage.volume.data.cache_bytes_max = memory.blocks;
+    CO_TRY(opened, co_await Storage::open(ctx, system_.runtime(), &open_exclusive_disk, std::move(storage)));
+    storage_ = std::move(opened);
+
+    CommitPoint commit_point;
+    Context request = ctx;
+    request.commit_point = &commit_point;
+    const Owner owner{::geteuid(), ::getegid()};
+    CO_TRY(shares, co_await ensure_shares(request, storage_->fs(), storage_->records(), config_.shares, owner));
+    shares_.replace(shares);
+    CO_CHECK_OK(co_await open_nfs(ctx));
+
+    auto control = open_control_socket(system_.io().executor(0), *ctx.clock, config_.data + "/control.sock", log_.child("control"),
+                                       [this](const boost::json::object& command) { return answer(command); });
+    if (!control) co_return fail(std::move(control.error()));
+    control_ = std::move(*control);
+
+    CO_TRY(hints, co_await mount_hints(request, storage_->fs(), shares, config_.nfs));
+    banner_ = fmt::format("ready: nfs {}, policy {}\n{}", config_.nfs.to_string(), storage_->policy().to_string(), hints);
+    co_return Result<>{};
+}
+
+Task<Result<>> Appliance::open_nfs(const Context&) {
+    nfs::Config config;
+    config.lease = std::chrono::seconds(config_.nfs_lease_seconds);
+    config.grace = std::chrono::seconds(config_.grace_seconds());
+    config.connections_max = config_.nfs_connections_max;
+    nfs::Parts parts;
+    parts.fs = &storage_->fs();
+    parts.shares = &shares_;
+    parts.files = &files_;
+    parts.records = &storage_->records();
+    parts.buffers = buffers_.get();
+    nfs_ = std::make_unique<nfs::Server>(std::move(config), system_.runtime(), parts);
+    CO_CHECK_OK(co_await nfs_->start());
+    CO_TRY(listener, system_.io().listen(config_.nfs, [this](std::unique_ptr<ByteStream> stream) { nfs_->serve(std::move(stream)); }));
+    config_.nfs = listener->local();  // port 0 was any free one
+    nfs_->own(std::move(listener));
+    co_return Result<>{};
+}
+
+Task<Result<boost::json::object>> Appliance::answer(const boost::json::object& request) {
+    const Context ctx = internal();
+    const auto text = [&](const char* key) -> std::string {
+        const auto* value = request.if_contains(key);
+        return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
+    };
+    const std::string command = text("command");
+    if (command == "status") {
+        auto status = co_await storage_->status(ctx);
+        status["nfs"] = boost::json::object{{"listen", config_.nfs.to_string()}, {"connections", nfs_->connections()}};
+        co_return status;
+    }
+    if (command == "scrub") co_return co_await storage_->scrub(ctx);
+    if (command == "metrics") co_return boost::json::object{{"text", system_.metrics().text()}};
+    if (command == "disk replace") {
+        CO_CHECK_OK(co_await storage_->replace_store(ctx, text("old"), text("new")));
+        co_return boost::json::object{{"replaced", true}};
+    }
+    co_return fail(Errc::invalid_argument, fmt::format("unknown command \"{}\"", command));
+}
+
+Task<Error> Appliance::failed() {
+    auto waited = co_await storage_->meta().durable().wait(UINT64_MAX, *system_.runtime().clock, Instant::max());
+    co_return waited ? Error(Errc::internal) : waited.error();
+}
+
+Task<Result<>> Appliance::stop(Duration limit) {
+    Context ctx = internal();
+    ctx.deadline = ctx.clock->now() + limit;
+    if (control_) CO_CHECK_OK(co_await control_->stop(ctx.clock->now() + limit / 3));
+    control_.reset();
+    if (nfs_) co_await nfs_->stop(ctx.clock->now() + limit / 3);
+    Result<> closed;
+    if (storage_) closed = co_await storage_->close(ctx);
+    nfs_.reset();
+    storage_.reset();
+    co_return closed;
+}
+
+}  // namespace strata

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// The TOML side of the settings. Apart from the rest because its parser is slow to compile.
+#include "server/config.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include "server/settings.h"
+
+namespace strata {
+
+namespace {
+
+// Gathers what is wrong, all of it: who mends a file wants to know it in one go.
+class Reader {
+public:
+    Reader(std::string file, Config& config) : file_(std::move(file)), config_(config) {}
+
+    void read(const toml::table& table, const std::string& prefix) {
+        for (const auto& [key, node] : table) {
+            const std::string name = prefix + std::string(key.str());
+            const auto it = std::ranges::find(all_settings(), std::string_view(name), &Setting::key);
+            if (it != all_settings().end()) {
+                set(*it, node);
+            } else if (!is_section(name)) {
+                unknown(name, key.source(), prefix.empty() && node.is_table());
+            } else if (const auto* section = node.as_table()) {
+                read(*section, name + ".");
+            } else {
+                wrong(key.source(), fmt::format("{} is a section: write [{}] and its keys below", quoted(name), name));
+            }
+        }
+    }
+    const std::vector<std::string>& problems() const { return problems_; }
+
+private:
+    void wrong(const toml::source_region& at, std::string_view what) {
+        problems_.push_back(fmt::format("{}:{}:{}: {}", file_, at.begin.line, at.begin.column, what));
+    }
+
+    void unknown(const std::string& name, const toml::source_region& at, bool section) {
+        const auto near = section ? nearest_section(name) : nearest_key(name);
+        wrong(at, fmt::format("unknown {} {}; did you mean \"{}\"?", section ? "section" : "key", quoted(name), near));
+    }
+
+    void set_one(const Setting& setting, const toml::node& node, std::string_view text) {
+        auto done = setting.set(config_, text);
+        if (!done) wrong(node.source(), fmt::format("{}: {}", setting.key, done.error().detail));
+    }
+
+    void set_text(const Setting& setting, const toml::node& node, std::string_view expected) {
+        const auto* text = node.as_string();
+        if (text == nullptr) return wrong(node.source(), fmt::format("{}: expected {}", setting.key, expected));
+        set_one(setting, node, text->get());
+    }
+
+    void set(const Setting& setting, const toml::node& node) {
+        if (setting.kind == Setting::Kind::text) return set_text(setting, node, "a string");
+        if (setting.kind == Setting::Kind::number) {
+            const auto* number = node.as_integer();
+            if (number == nullptr) return wrong(node.source(), fmt::format("{}: expected an integer", setting.key));
+            return set_one(setting, node, std::to_string(number->get()));
+        }
+        const auto* list = node.as_array();
+        if (list == nullptr) return wrong(node.source(), fmt::format("{}: expected an array of strings", setting.key));
+        for (const auto& item : *list) set_text(setting, item, "an array of strings");
+    }
+
+    std::string file_;
+    Config& config_;
+    std::vector<std::string> problems_;
+};
+
+}  // namespace
+
+Result<> parse_toml(std::string_view text, const std::string& name, Config& config) {
+    const toml::parse_result parsed = toml::parse(text, name);
+    if (!parsed) {
+        const auto& at = parsed.error().source().begin;
+        return fail(Errc::config, fmt::format("{}:{}:{}: {}", name, at.line, at.column, parsed.error().description()));
+    }
+    Reader reader(name, config);
+    reader.read(parsed.table(), "");
+    if (reader.problems().empty()) return {};
+    return fail(Errc::config, fmt::format("{}", fmt::join(reader.problems(), "\n")));
+}
+
+}  // namespace strata

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Storage for its administrator: what there is and how it is, replacing a lost store, scrubbing.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "cluster/chunk/store_identity.h"
+#include "server/storage.h"
+
+namespace strata {
+
+namespace {
+
+using cluster::StoreState;
+
+std::string_view name_of(StoreState state) {
+    switch (state) {
+        case StoreState::online: return "online";
+        case StoreState::read_only: return "read-only";
+        case StoreState::failed: return "failed";
+        case StoreState::missing: return "missing";
+    }
+    return "unknown";
+}
+
+std::string_view name_of(cluster::ReplicaState state) {
+    switch (state) {
+        case cluster::ReplicaState::reader: return "reader";
+        case cluster::ReplicaState::follower: return "follower";
+        case cluster::ReplicaState::building: return "building";
+        case cluster::ReplicaState::lost: return "lost";
+    }
+    return "unknown";
+}
+
+boost::json::array stores_of(const cluster::LocalStoreSet& stores) {
+    boost::json::array list;
+    for (const auto& member : stores.members()) {
+        boost::json::object store{{"number", member.index}, {"folder", member.folder}, {"state", name_of(member.state)}};
+        if (member.store) {
+            const auto space = member.store->space();
+            store["total_bytes"] = space.total_bytes;
+            store["free_bytes"] = space.free_bytes;
+            store["live_bytes"] = space.live_bytes;
+        }
+        list.push_back(std::move(store));
+    }
+    return list;
+}
+
+}  // namespace
+
+Task<boost::json::object> Storage::status(const Context&) {
+    stores_->refresh();
+    boost::json::array replicas;
+    for (const auto& replica : meta_->replicas()) {
+        replicas.push_back({{"folder", replica.description}, {"state", name_of(replica.state)}, {"applied", replica.applied}});
+    }
+    const auto repair = repairer_->progress();
+    const auto scrub = scrubber_->progress();
+    const auto room = space(0);
+    int lost = 0;
+    for (const auto& member : stores_->members()) {
+        lost += member.state == StoreState::failed || member.state == StoreState::missing ? 1 : 0;
+    }
+    const bool whole = repair.waiting == 0 && !repair.sweeping && repair.unmendable == 0 && lost == 0 &&
+                       meta_->live_copies() >= std::min<int>(meta_->wanted_copies(), static_cast<int>(stores_->members().size()));
+    co_return boost::json::object{
+        {"policy", policy_.to_string()},
+        {"tolerates_lost_stores", policy_.full.m},
+        {"redundancy", whole ? "whole" : "reduced"},
+        {"stores", stores_of(*stores_)},
+        {"space", {{"total_bytes", room.total_bytes}, {"free_bytes", room.free_bytes}}},
+        {"metadata", {{"copies", meta_->live_copies()}, {"wanted", meta_->wanted_copies()}, {"replicas", std::move(replicas)}}},
+        {"repair",
+         {{"waiting", repair.waiting},
+          {"mended", repair.mended},
+          {"mended_bytes", repair.mended_bytes},
+          {"unmendable", repair.unmendable},
+          {"sweeping", repair.sweeping}}},
+        {"scrub",
+         {{"passes", scrub.passes}, {"checked", scrub.checked}, {"bad_shards", scrub.bad_shards}, {"inconsistent", scrub.inconsistent}}}};
+}
+
+Task<Result<>> Storage::replace_store(const Context& ctx, const std::string& old_folder, const std::string& new_folder) {
+    if (old_folder.empty() || new_folder.empty()) co_return fail(Errc::config, "disk replace needs the lost store's folder and a new one");
+    stores_->refresh();
+    const auto members = stores_->members();
+    const auto lost = std::ranges::find_if(members, [&](const auto& m) {
+        return m.folder == old_folder && (m.state == StoreState::missing || m.state == StoreState::failed);
+    });
+    if (lost == members.end()) {
+        const bool known = std::ranges::any_of(members, [&](const auto& m) { return m.folder == old_folder; });
+        if (known) co_return fail(Errc::busy, fmt::format("{}: that store is in use; only a lost one can be replaced", old_folder));
+        co_return fail(Errc::not_found, fmt::format("{}: no store of this node was there", old_folder));
+    }
+    CO_TRY(made, co_await make_store(ctx, runtime_, open_disk_, *blocking_, node_.cluster, new_folder, config_.segments));
+
+    CO_TRY(rows, co_await records_->scan(ctx, store_records));
+    int next = 0;
+    for (const auto& [uuid, value] : rows) {
+        const auto digits = value.starts_with(retired_prefix) ? value.substr(retired_prefix.size()) : value;
+        next = std::max(next, std::stoi(digits) + 1);
+    }
+    CO_CHECK_OK(co_await records_->put(ctx, store_records, cluster::to_string(made.identity), std::to_string(next)));
+    CO_CHECK_OK(
+        co_await records_->put(ctx, store_records, cluster::to_string(lost->identity), fmt::format("{}{}", retired_prefix, lost->index)));
+    if (auto closed = stores_->remove(lost->index)) co_await closed->close();
+    const auto index = static_cast<cluster::StoreIndex>(next);
+    (void)stores_->set({index, made.identity, made.folder, made.store, made.state});
+
+    std::erase_if(node_.stores, [&](const NodeFile::Store& s) { return s.identity == lost->identity || s.folder == new_folder; });
+    node_.stores.push_back({made.identity, made.folder});
+    auto saved = co_await blocking_->run([&] { return node_.save(*data_); });
+    if (!saved) co_return fail(std::move(saved.error()));
+    meta_->add_store({made.identity, made.disk});
+    repairer_->sweep_soon();
+    log_.info("a store was replaced", {{"old", old_folder}, {"new", new_folder}, {"number", next}});
+    co_return Result<>{};
+}
+
+Task<Result<boost::json::object>> Storage::scrub(const Context& ctx) {
+    scrubber_->run_now();
+    CO_CHECK_OK(co_await scrubber_->wait_full_speed(ctx.deadline));
+    CO_CHECK_OK(co_await repairer_->wait_idle(ctx.deadline));
+    const auto scrub = scrubber_->progress();
+    co_return boost::json::object{{"checked", scrub.checked},
+                                  {"checked_bytes", scrub.checked_bytes},
+                                  {"bad_shards", scrub.bad_shards},
+                                  {"inconsistent", scrub.inconsistent},
+                                  {"repaired", scrub.repaired}};
+}
+
+}  // namespace strata
