@@ -103,7 +103,8 @@ std::size_t utf8_sequence(std::string_view s) {
     for (std::size_t i = 1; i < size; ++i) {
         if ((at(i) & 0xc0) != 0x80) return 0;
     }
-    if ((lead == 0xe0 && at(1) < 0xa0) || (lead == 0xed && at(1) > 0x9f) || (lead == 0xf0 && at(1) < 0x90) || (lead == 0xf4 && at(1) > 0x8f)) {
+    if ((lead == 0xe0 && at(1) < 0xa0) || (lead == 0xed && at(1) > 0x9f) || (lead == 0xf0 && at(1) < 0x90) ||
+        (lead == 0xf4 && at(1) > 0x8f)) {
         return 0;
     }
     return size;

@@ -37,8 +37,8 @@ struct Connection::Worker {
     XdrWriter out;
     XdrWriter::Mark finished;  // replies before it are complete
     bool leading = true;
-    bool busy = false;         // inside a request
-    bool detached = false;     // counted in in_flight_
+    bool busy = false;      // inside a request
+    bool detached = false;  // counted in in_flight_
     std::size_t record_bytes = 0;
 };
 

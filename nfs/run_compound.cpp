@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::uint32_t op_illegal_code = 10044;
 
-
 // The rules about where an operation may stand (2.10.6.1). `first`: it is the first of the COMPOUND.
 NfsStatus check_position(const Compound& compound, const OpEntry& op) {
     if (compound.minor_version == 0) return NfsStatus::ok;

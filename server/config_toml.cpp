@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The TOML side of the settings. Apart from the rest because its parser is slow to compile.
-#include "server/config.h"
-
 #include <algorithm>
 
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include "server/config.h"
 #include "server/settings.h"
 
 namespace strata {

@@ -35,7 +35,7 @@ public:
     // Forgets what lies wholly at or below `to`: applied and durable in every copy of the materialised state.
     virtual Task<Result<>> trim(const Context& ctx, std::uint64_t to) = 0;
 
-    virtual std::uint64_t last() const = 0;   // newest durable index
+    virtual std::uint64_t last() const = 0;  // newest durable index
     virtual std::uint32_t epoch() const = 0;
     virtual Task<> close() = 0;
 };

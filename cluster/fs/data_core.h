@@ -84,12 +84,12 @@ public:
     const DataConfig config;
     Log log;
     const Credentials superuser = Credentials::superuser();
-    const Context internal;          // of background work: the superuser, no deadline, nobody to reply to
+    const Context internal;  // of background work: the superuser, no deadline, nobody to reply to
     BlockCache cache;
     ChunkReader reader;
     DirtyQueue queue;
-    Signal released;                 // counts: memory of dirty data went back
-    Signal kick;                     // counts: the background flusher has work
+    Signal released;  // counts: memory of dirty data went back
+    Signal kick;      // counts: the background flusher has work
     std::atomic<std::uint64_t> losses{0};
     std::atomic<bool> stopping{false};
     std::atomic<bool> pressed{false};  // the background flusher was told that memory gets short

@@ -17,10 +17,10 @@ namespace strata::cluster {
 constexpr std::uint64_t data_page_size = 4096;
 
 struct DirtyPiece {
-    Slice store;              // the memory
-    std::uint32_t skip = 0;   // of the piece's first byte inside `store`
+    Slice store;             // the memory
+    std::uint32_t skip = 0;  // of the piece's first byte inside `store`
     std::uint32_t length = 0;
-    bool page = false;        // `store` is one page of ours and lies like the file's page
+    bool page = false;  // `store` is one page of ours and lies like the file's page
 
     Slice bytes() const { return store.sub(skip, length); }
 };
@@ -38,7 +38,7 @@ public:
     void clear();
 
     bool empty() const { return pieces_.empty(); }
-    std::uint64_t end() const;          // of the last piece; 0 if there is none
+    std::uint64_t end() const;  // of the last piece; 0 if there is none
     std::uint64_t bytes() const { return bytes_; }
     // Memory kept alive, in bytes: whole slabs.
     std::size_t pinned() const { return pinned_; }

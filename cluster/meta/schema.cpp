@@ -77,8 +77,8 @@ Result<SqliteConnection> open_database(SqliteVfs& vfs, const std::string& path, 
         query.reset();
         if (version == 0) return fail(Errc::corrupt, fmt::format("{} on {} has no tables", path, vfs.disk().description()));
         if (version != schema_version) {
-            return fail(Errc::bad_version, fmt::format("{} on {} has schema version {}; this release knows {}", path, vfs.disk().description(),
-                                                       version, schema_version));
+            return fail(Errc::bad_version, fmt::format("{} on {} has schema version {}; this release knows {}", path,
+                                                       vfs.disk().description(), version, schema_version));
         }
     }
     return std::move(connection);

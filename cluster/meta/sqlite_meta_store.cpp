@@ -19,8 +19,12 @@ constexpr Duration no_space_pause = 1s;
 }  // namespace
 
 SqliteMetaStore::SqliteMetaStore(const Runtime& runtime, MetaStoreConfig config)
-    : runtime_(runtime), config_(config), log_(runtime.log("cluster.meta")), context_{.clock = runtime_.clock},
-      read_pool_(runtime_.make_pool("meta-read", config_.readers)), encode_pool_(runtime_.make_pool("meta-encode", 1)) {}
+    : runtime_(runtime),
+      config_(config),
+      log_(runtime.log("cluster.meta")),
+      context_{.clock = runtime_.clock},
+      read_pool_(runtime_.make_pool("meta-read", config_.readers)),
+      encode_pool_(runtime_.make_pool("meta-encode", 1)) {}
 
 SqliteMetaStore::~SqliteMetaStore() { STRATA_ASSERT(tasks_.size() == 0); }
 
@@ -84,8 +88,10 @@ Task<Result<LogBatch>> SqliteMetaStore::encode_next(LogIndex first) {
             bytes += batch.commands.back().size();
         }
     };
-    if (commands.size() <= encode_inline_max) body();
-    else co_await encode_pool_->run(std::ref(body));
+    if (commands.size() <= encode_inline_max)
+        body();
+    else
+        co_await encode_pool_->run(std::ref(body));
     co_return std::move(batch);
 }
 
@@ -279,7 +285,8 @@ Task<Result<std::optional<EntryRow>>> SqliteMetaStore::entry(const Context& ctx,
     return read(ctx, [parent, name = std::move(name)](RowReader& rows) { return rows.entry(parent, name); });
 }
 
-Task<Result<std::vector<EntryRow>>> SqliteMetaStore::entries(const Context& ctx, InodeNumber parent, std::uint64_t after, std::size_t limit) {
+Task<Result<std::vector<EntryRow>>> SqliteMetaStore::entries(const Context& ctx, InodeNumber parent, std::uint64_t after,
+                                                             std::size_t limit) {
     return read(ctx, [=](RowReader& rows) { return rows.entries(parent, after, limit); });
 }
 

@@ -32,7 +32,7 @@ public:
     SqliteVfs(const SqliteVfs&) = delete;
     SqliteVfs& operator=(const SqliteVfs&) = delete;
 
-    const std::string& name() const { return name_; }   // for sqlite3_open_v2
+    const std::string& name() const { return name_; }  // for sqlite3_open_v2
     Disk& disk() const { return *disk_; }
     Random& random_source() const { return *random_; }
     std::uint64_t damaged_pages() const { return damaged_pages_.load(std::memory_order_relaxed); }

@@ -202,7 +202,8 @@ ClientTable::Exchanged ClientTable::set_client_id(const Exchange& request, const
     return out;
 }
 
-ClientTable::Exchanged ClientTable::confirm_client_id(ClientId id, const Verifier& confirm_verifier, const Principal& principal, Instant now) {
+ClientTable::Exchanged ClientTable::confirm_client_id(ClientId id, const Verifier& confirm_verifier, const Principal& principal,
+                                                      Instant now) {
     Exchanged out;
     {
         std::lock_guard lock(mutex_);

@@ -86,7 +86,7 @@ Answers::Answers(ByteVector record) : bytes_(std::move(record)), arrived_(true) 
     in_.emplace(record_);
     auto& r = *in_;
     xid = r.u32();
-    r.u32();                  // a reply
+    r.u32();  // a reply
     const auto denied = r.u32();
     if (denied != 0) {
         auth_stat = r.u32() == 1 ? r.u32() : 0;
@@ -104,7 +104,8 @@ Answers::Answers(ByteVector record) : bytes_(std::move(record)), arrived_(true) 
 NfsStatus Answers::next(std::uint32_t code) {
     if (!in_) return NfsStatus::serverfault;
     const auto found = in_->u32();
-    if (found != code) throw std::runtime_error("result of operation " + std::to_string(found) + " where " + std::to_string(code) + " was expected");
+    if (found != code)
+        throw std::runtime_error("result of operation " + std::to_string(found) + " where " + std::to_string(code) + " was expected");
     NfsStatus result{};
     in_->read(result);
     return result;
@@ -366,9 +367,7 @@ NfsStatus ServiceTest::close(TestClient& client, const OpenResult& opened) {
 }
 
 NfsStatus ServiceTest::lock(TestClient& client, const ByteVector& handle, const LockRequest& request, Stateid* stateid) {
-    auto answers = client.call([&](Ops& ops) {
-        ops.putfh(handle).add(op::lock, [&](XdrWriter& w) { request.write(w); });
-    });
+    auto answers = client.call([&](Ops& ops) { ops.putfh(handle).add(op::lock, [&](XdrWriter& w) { request.write(w); }); });
     const auto put = answers.next(op::putfh);
     if (put != NfsStatus::ok) return put;
     const auto status = answers.next(op::lock);

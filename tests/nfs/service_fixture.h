@@ -24,11 +24,11 @@ using ByteVector = std::vector<std::byte>;
 
 // Operation codes that tests name.
 namespace op {
-constexpr std::uint32_t access = 3, close = 4, commit = 5, create = 6, getattr = 9, getfh = 10, lock = 12, lockt = 13, locku = 14, lookup = 15,
-                        open = 18, open_confirm = 20, open_downgrade = 21, putfh = 22, putrootfh = 24, read = 25, remove = 28, renew = 30,
-                        restorefh = 31, savefh = 32, setclientid = 35, setclientid_confirm = 36, write = 38, release_lockowner = 39,
-                        bind_conn = 41, exchange_id = 42, create_session = 43, destroy_session = 44, free_stateid = 45, sequence = 53,
-                        test_stateid = 55, destroy_clientid = 57, reclaim_complete = 58;
+constexpr std::uint32_t access = 3, close = 4, commit = 5, create = 6, getattr = 9, getfh = 10, lock = 12, lockt = 13, locku = 14,
+                        lookup = 15, open = 18, open_confirm = 20, open_downgrade = 21, putfh = 22, putrootfh = 24, read = 25, remove = 28,
+                        renew = 30, restorefh = 31, savefh = 32, setclientid = 35, setclientid_confirm = 36, write = 38,
+                        release_lockowner = 39, bind_conn = 41, exchange_id = 42, create_session = 43, destroy_session = 44,
+                        free_stateid = 45, sequence = 53, test_stateid = 55, destroy_clientid = 57, reclaim_complete = 58;
 }
 
 // Builds the operations of a COMPOUND.
@@ -37,7 +37,8 @@ public:
     explicit Ops(std::uint32_t minor_version = 1);
 
     Ops& add(std::uint32_t code, const std::function<void(XdrWriter&)>& arguments = nullptr);
-    Ops& sequence(const SessionId& session, std::uint32_t sequence, std::uint32_t slot = 0, bool cache_this = false, std::uint32_t highest = 0);
+    Ops& sequence(const SessionId& session, std::uint32_t sequence, std::uint32_t slot = 0, bool cache_this = false,
+                  std::uint32_t highest = 0);
     Ops& putrootfh() { return add(op::putrootfh); }
     Ops& lookup(std::string_view name);
     Ops& putfh(const ByteVector& handle);
@@ -65,10 +66,10 @@ public:
 
     bool arrived() const { return arrived_; }
     std::uint32_t xid = 0;
-    std::uint32_t accept_stat = 0xffffffff;   // 0: success
-    std::uint32_t auth_stat = 0;              // of a rejected call
+    std::uint32_t accept_stat = 0xffffffff;  // 0: success
+    std::uint32_t auth_stat = 0;             // of a rejected call
     NfsStatus status = NfsStatus::serverfault;
-    std::uint32_t count = 0;                  // results
+    std::uint32_t count = 0;  // results
 
     // The next result has this code: its status. Its body is next in `in()` if it is ok.
     NfsStatus next(std::uint32_t code);
@@ -102,8 +103,8 @@ public:
     void close() { stream_->close(); }
     std::uint32_t last_xid() const { return xid_; }
 
-    static ByteVector call_record(std::uint32_t xid, const ByteVector& arguments, User user, std::uint32_t procedure = 1, std::uint32_t program = 100003,
-                                  std::uint32_t version = 4);
+    static ByteVector call_record(std::uint32_t xid, const ByteVector& arguments, User user, std::uint32_t procedure = 1,
+                                  std::uint32_t program = 100003, std::uint32_t version = 4);
 
 private:
     Task<std::optional<ByteVector>> receive_record(Instant deadline);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The metadata store as a whole, on simulated disks: what is durable survives power cuts and the loss of stores.
-#include <gtest/gtest.h>
+#include "cluster/meta/sqlite_meta_store.h"
 
 #include <algorithm>
 #include <map>
 
-#include "cluster/meta/sqlite_meta_store.h"
+#include <gtest/gtest.h>
+
 #include "tests/cluster/meta/read_tables.h"
 #include "tests/sim/meta_workload.h"
 #include "tests/sim/watched_disk.h"
@@ -46,7 +47,8 @@ struct Volume {
         std::vector<StoreDisk> all;
         for (std::size_t i = 0; i < disks.size(); ++i) {
             if (absent.contains(static_cast<int>(i))) continue;
-            all.push_back({store_uuid(static_cast<int>(i)), std::make_shared<sim::WatchedDisk>(disks[i]->mount(), [this] { count_call(); })});
+            all.push_back(
+                {store_uuid(static_cast<int>(i)), std::make_shared<sim::WatchedDisk>(disks[i]->mount(), [this] { count_call(); })});
         }
         return all;
     }
@@ -102,7 +104,8 @@ struct Volume {
             if (absent.contains(static_cast<int>(i))) continue;
             const auto manifest = read_manifest(*disks[i]);
             if (!manifest || !manifest->lists(store_uuid(static_cast<int>(i)))) continue;
-            auto replica = Replica::open({store_uuid(static_cast<int>(i)), disks[i]->mount()}, world.random(), manifest->volume, config.cache);
+            auto replica =
+                Replica::open({store_uuid(static_cast<int>(i)), disks[i]->mount()}, world.random(), manifest->volume, config.cache);
             ASSERT_TRUE(replica) << to_string(replica.error());
             EXPECT_EQ((*replica)->state().applied, last);
             const auto tables = (*replica)->read([](RowReader& reader) { return read_tables(reader); });
@@ -117,7 +120,7 @@ struct Volume {
     std::vector<std::shared_ptr<sim::SimDisk>> disks;
     std::set<int> absent;
     MetaWorkload workload;
-    std::map<LogIndex, MetaTables> states;   // after each command
+    std::map<LogIndex, MetaTables> states;  // after each command
     LogIndex last = 0;
     LogIndex durable_at_cut = 0;
     std::uint64_t calls_left = 0;
@@ -217,7 +220,8 @@ TEST(SqliteMetaStore, power_cuts_under_load_lose_nothing_durable) {
                 }
             }
             if (v.powered) v.cut_power();
-            const auto durable = std::max(v.durable_at_cut, v.store == nullptr ? 0 : std::min(v.store->durable().value(), v.durable_at_cut));
+            const auto durable =
+                std::max(v.durable_at_cut, v.store == nullptr ? 0 : std::min(v.store->durable().value(), v.durable_at_cut));
             v.calls_left = 0;
             v.abandon();
             const auto reopened = v.open();
@@ -414,8 +418,10 @@ TEST(SqliteMetaStore, a_single_copy_with_a_damaged_log_is_refused_not_cut_short)
     v.disks[0]->flip_bits("meta/log-", 3);
     const auto opened = v.open();
     // The database may by luck have all that the damaged records hold.
-    if (opened) EXPECT_EQ(v.store->applied(), v.last);
-    else EXPECT_EQ(opened.error(), Errc::corrupt);
+    if (opened)
+        EXPECT_EQ(v.store->applied(), v.last);
+    else
+        EXPECT_EQ(opened.error(), Errc::corrupt);
 }
 
 TEST(SqliteMetaStore, when_the_last_copy_fails_the_waits_fail) {

@@ -51,8 +51,10 @@ Task<bool> Client::finish(Request& request, std::optional<Error> error, std::str
     const auto position = names_.position();
     if (!random_.chance(settle_chance)) co_return true;
     const auto settled = co_await fs().settle(request.ctx);
-    if (settled) acknowledge(position);
-    else wrong("settle", settled.error());
+    if (settled)
+        acknowledge(position);
+    else
+        wrong("settle", settled.error());
     co_return true;
 }
 
@@ -73,28 +75,39 @@ Task<> Client::work(int operations) {
     for (int i = 0; i < operations && node_.powered(); ++i) {
         if (!unsure_) co_await step();
         if (unsure_ && node_.powered()) co_await find_out();
-        co_await node_.world().clock().sleep_for(Duration(random_.chance(0.04) ? random_.between(0, 14'000'000'000) : random_.below(3'000'000)));
+        co_await node_.world().clock().sleep_for(
+            Duration(random_.chance(0.04) ? random_.between(0, 14'000'000'000) : random_.below(3'000'000)));
     }
 }
 
 Task<> Client::step() {
     switch (random_.below(32)) {
-        case 0: case 1: case 2: case 3: return create();
+        case 0:
+        case 1:
+        case 2:
+        case 3: return create();
         case 4: return make_folder();
         case 5: return make_symlink();
         case 6: return link();
-        case 7: case 8: case 9: return rename();
-        case 10: case 11: return remove();
+        case 7:
+        case 8:
+        case 9: return rename();
+        case 10:
+        case 11: return remove();
         case 12: return remove_opened();
         case 13: return set_mode();
         case 14: return set_xattr();
         case 15: return look();
-        case 16: case 17: case 18: return commit();
-        case 19: case 20: return set_size();
+        case 16:
+        case 17:
+        case 18: return commit();
+        case 19:
+        case 20: return set_size();
         case 21: return make_hole();
         case 22: return reserve();
         case 23: return clone();
-        case 24: case 25: return compare();
+        case 24:
+        case 25: return compare();
         default: return write();
     }
 }
@@ -247,8 +260,10 @@ Task<> Client::remove_opened() {
     co_await node_.world().clock().sleep_for(Duration(random_.below(50'000'000)));
     if (!node_.powered()) co_return;
     const auto read = co_await read_all(*request, file);
-    if (!read) wrong("read of an open file without a name", read.error());
-    else if (*read != content) node_.problem(fmt::format("client {}: an open file without a name reads differently", number_));
+    if (!read)
+        wrong("read of an open file without a name", read.error());
+    else if (*read != content)
+        node_.problem(fmt::format("client {}: an open file without a name reads differently", number_));
 }
 
 Task<> Client::set_mode() {
@@ -293,8 +308,10 @@ Task<> Client::look() {
         node_.problem(fmt::format("client {}: a walk found {}", number_, *difference));
     }
     const auto settled = co_await fs().settle(request->ctx);
-    if (settled) acknowledge(newest);
-    else wrong("settle", settled.error());
+    if (settled)
+        acknowledge(newest);
+    else
+        wrong("settle", settled.error());
 }
 
 }  // namespace strata::sim

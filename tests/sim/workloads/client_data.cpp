@@ -61,7 +61,8 @@ Task<> Client::write() {
     const auto request = node_.request();
     const auto written = co_await fs().write(request->ctx, id(*key), offset, BufferChain::copy_of(std::string_view(bytes)), wanted);
     if (!written) co_return wrong("write", written.error());
-    if (written->count != bytes.size()) node_.problem(fmt::format("client {}: {} of {} bytes written", number_, written->count, bytes.size()));
+    if (written->count != bytes.size())
+        node_.problem(fmt::format("client {}: {} of {} bytes written", number_, written->count, bytes.size()));
     if (written->stability != vfs::Stability::unstable) {
         committed(file);
     }

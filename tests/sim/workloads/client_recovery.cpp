@@ -113,7 +113,8 @@ Task<> Client::compare_file(const Request& request, ObjectKey key, bool all) {
         co_return;
     }
     if (attributes->size != read->size()) {
-        node_.problem(fmt::format("client {}: inode {} says {} bytes and reads {}", number_, id(key).inode, attributes->size, read->size()));
+        node_.problem(
+            fmt::format("client {}: inode {} says {} bytes and reads {}", number_, id(key).inode, attributes->size, read->size()));
     }
     lost_count += lost ? 1 : 0;
     check_change(key, *attributes);
@@ -136,15 +137,19 @@ Task<> Client::settle_all() {
     for (const auto& [key, facts] : names().objects) {
         if (facts.type != vfs::FileType::regular || !node_.powered()) continue;
         const auto committed = co_await fs().commit(request->ctx, id(key), 0, 0);
-        if (committed) files_.at(key).content.commit();
-        else wrong("commit", committed.error());
+        if (committed)
+            files_.at(key).content.commit();
+        else
+            wrong("commit", committed.error());
     }
     // What depends on all that came before.
     const auto found = co_await walk(*request);
     if (!found) co_return wrong("walk", found.error());
     const auto settled = co_await fs().settle(request->ctx);
-    if (settled) acknowledge(position);
-    else wrong("settle", settled.error());
+    if (settled)
+        acknowledge(position);
+    else
+        wrong("settle", settled.error());
 }
 
 Task<> Client::find_out() {

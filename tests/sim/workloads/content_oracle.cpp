@@ -62,7 +62,8 @@ void ContentOracle::set_size(std::uint64_t size, std::uint64_t position) {
 void ContentOracle::make_hole(std::uint64_t offset, std::uint64_t length, std::uint64_t position) {
     reshape(position, [=](std::string& content) {
         const std::size_t end = std::min<std::uint64_t>(content.size(), offset + length);
-        if (offset < end) std::fill(content.begin() + static_cast<std::ptrdiff_t>(offset), content.begin() + static_cast<std::ptrdiff_t>(end), '\0');
+        if (offset < end)
+            std::fill(content.begin() + static_cast<std::ptrdiff_t>(offset), content.begin() + static_cast<std::ptrdiff_t>(end), '\0');
     });
 }
 

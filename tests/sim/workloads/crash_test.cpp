@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A whole node loses its power between any two calls to its disks: nothing acknowledged is missing, nothing impossible is there.
-#include <gtest/gtest.h>
-
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include "server/base/task_group.h"
 #include "tests/sim/workloads/client.h"

@@ -136,8 +136,8 @@ std::optional<std::string> NameOracle::find(const FoundNames& found, Ids& ids, s
         if (at + 1 == states_.size()) from_newest = difference;
         if (at == 0) from_oldest = std::move(difference);
     }
-    return fmt::format("none of the {} possible trees; against the newest: {}; against what was acknowledged: {}", states_.size(), from_newest,
-                       from_oldest);
+    return fmt::format("none of the {} possible trees; against the newest: {}; against what was acknowledged: {}", states_.size(),
+                       from_newest, from_oldest);
 }
 
 std::optional<std::string> NameOracle::adopt(const FoundNames& found, Ids& ids) {

@@ -20,7 +20,7 @@ using ObjectKey = std::uint64_t;
 struct ObjectFacts {
     vfs::FileType type = vfs::FileType::regular;
     std::uint32_t mode = 0;
-    std::string target;                         // of a symbolic link
+    std::string target;  // of a symbolic link
     std::map<std::string, std::string> xattrs;
     friend bool operator==(const ObjectFacts&, const ObjectFacts&) = default;
 };

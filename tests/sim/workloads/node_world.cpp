@@ -85,7 +85,9 @@ Result<> NodeWorld::open() {
     powered_ = true;
     auto made = request();
     auto opened = world_.run(Storage::open(
-        made->ctx, world_.runtime(), [this](const std::string& folder, bool create) { return open_disk(folder, create); }, config(true)), call_max);
+                                 made->ctx, world_.runtime(),
+                                 [this](const std::string& folder, bool create) { return open_disk(folder, create); }, config(true)),
+                             call_max);
     if (!opened) return fail(std::move(opened.error()));
     storage_ = std::move(*opened);
     made_ = true;
@@ -124,8 +126,9 @@ Result<CheckReport> NodeWorld::check() {
     powered_ = true;
     auto made = request();
     TRY(storage, world_.run(Storage::open(
-                     made->ctx, world_.runtime(), [this](const std::string& folder, bool create) { return open_disk(folder, create); },
-                     config(false)), call_max));
+                                made->ctx, world_.runtime(),
+                                [this](const std::string& folder, bool create) { return open_disk(folder, create); }, config(false)),
+                            call_max));
     auto report = world_.run(check_storage(made->ctx, *storage), call_max);
     CHECK_OK(world_.run(storage->close(made->ctx), call_max));
     return report;

@@ -2,19 +2,18 @@
 // Running seeds.
 #include "tests/sim/workloads/seeds.h"
 
-#include <gtest/gtest.h>
-
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 namespace strata::sim {
 
 namespace {
 
-constexpr int failures_max = 5;           // then the rest is not worth its time
+constexpr int failures_max = 5;  // then the rest is not worth its time
 constexpr std::uint64_t twice_every = 16;
 
 std::uint64_t number_of(const char* variable) {
@@ -60,7 +59,8 @@ void run_seeds(std::string_view workload, int usual, int many, const std::functi
         std::string text;
         for (const auto& problem : result.problems) text += "\n  " + problem;
         if (result.problems.empty() && seed % twice_every == 0) {
-            if (const auto again = run_guarded(run, seed); again.trace != result.trace) text = "\n  the same seed did not give the same run";
+            if (const auto again = run_guarded(run, seed); again.trace != result.trace)
+                text = "\n  the same seed did not give the same run";
         }
         if (text.empty()) continue;
         ADD_FAILURE() << workload << " seed " << seed << text << "\n  again: " << rerun(seed);
