@@ -2,7 +2,7 @@
 // DataEngine: reads: from memory without suspending, else through chunks, with read-ahead; and the map of data and holes.
 #include <boost/asio/this_coro.hpp>
 
-#include "cluster/fs/data_impl.h"
+#include "cluster/fs/data_phases.h"
 
 namespace strata::cluster {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // DataEngine: content that changes by metadata alone: size, holes, allocation, clones, the end of a file.
-#include "cluster/fs/data_impl.h"
+#include "cluster/fs/data_phases.h"
 
 namespace strata::cluster {
 

@@ -46,7 +46,8 @@ public:
     const std::map<std::uint64_t, DirtyPiece>& pieces() const { return pieces_; }
     bool touches(std::uint64_t from, std::uint64_t to) const;
 
-    // Walks [from, to): on_piece(offset, slice) and on_gap(from, to), in order, until one returns false. Returns whether it came to the end.
+    // Walks [from, to): on_piece(offset, slice) and on_gap(from, to), in order, until one returns false. Returns whether it came to the
+    // end.
     template <class OnPiece, class OnGap>
     bool visit(std::uint64_t from, std::uint64_t to, OnPiece&& on_piece, OnGap&& on_gap) const {
         if (pieces_.empty()) return from >= to || on_gap(from, to);

@@ -155,7 +155,8 @@ public:
     virtual Task<Result<std::uint64_t>> commit(const Context& ctx, FileId file, std::uint64_t offset, std::uint64_t count) = 0;
     virtual Task<Result<>> allocate(const Context& ctx, FileId file, std::uint64_t offset, std::uint64_t length) = 0;
     virtual Task<Result<>> deallocate(const Context& ctx, FileId file, std::uint64_t offset, std::uint64_t length) = 0;
-    // The run that holds `offset`, clipped to start there; the virtual hole at the end has length 0. Errors: invalid_argument (at or past the end).
+    // The run that holds `offset`, clipped to start there; the virtual hole at the end has length 0. Errors: invalid_argument (at or
+    // past the end).
     virtual Task<Result<Extent>> map(const Context& ctx, FileId file, std::uint64_t offset) = 0;
     // Shares the stored bytes; both ranges block-aligned (4 KiB) or ending at the end of the source. length 0: to the source's end.
     virtual Task<Result<>> clone(const Context& ctx, FileId source, std::uint64_t source_offset, FileId target, std::uint64_t target_offset,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Power cuts between any two disk calls under concurrent puts, removals and compaction: what was acknowledged is there, what is read is right.
+// Power cuts between any two disk calls under concurrent puts, removals and compaction: what was acknowledged is there, what is read is
+// right.
 #include <map>
 
 #include <gtest/gtest.h>

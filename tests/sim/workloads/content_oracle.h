@@ -26,7 +26,8 @@ public:
 
     // UNSTABLE: from now on the bytes may be there.
     void write(std::uint64_t offset, std::string_view bytes);
-    // All that was written is durable. Claims nothing while a change by metadata is not acknowledged: the commit may not have waited for it.
+    // All that was written is durable. Claims nothing while a change by metadata is not acknowledged: the commit may not have waited
+    // for it.
     void commit();
     // The same, and nothing may be missing.
     void commit_all() { possible_.erase(possible_.begin(), possible_.end() - 1); }
