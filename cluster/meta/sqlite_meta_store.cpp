@@ -62,10 +62,11 @@ Task<Result<>> SqliteMetaStore::admit(const Context& ctx) {
     }
 }
 
-std::vector<std::shared_ptr<const Command>> SqliteMetaStore::commands_after(LogIndex index, std::size_t limit) {
+std::vector<std::shared_ptr<const Command>> SqliteMetaStore::commands_for(const Member& member, LogIndex index, std::size_t limit) {
     std::lock_guard lock(mutex_);
-    STRATA_ASSERT(index >= base_);
     std::vector<std::shared_ptr<const Command>> commands;
+    if (member.lost) return commands;  // what it lacks may be gone
+    STRATA_ASSERT(index >= base_);
     const auto count = std::min<std::size_t>(durable_index_ - index, limit);
     commands.reserve(count);
     for (std::size_t i = 0; i < count; ++i) commands.push_back(commands_[index - base_ + i].command);
@@ -157,7 +158,8 @@ Task<> SqliteMetaStore::apply_to(MemberPtr member) {
             co_await runtime_.clock->sleep_for(config_.reader_delay);
             if (tasks_.stopping()) break;
         }
-        const auto commands = commands_after(from, config_.transaction_commands_max);
+        const auto commands = commands_for(*member, from, config_.transaction_commands_max);
+        if (commands.empty()) break;
         const auto done = co_await member->pool->run([&member, &commands, from] {
             std::vector<const Command*> pointers;
             for (const auto& command : commands) pointers.push_back(command.get());

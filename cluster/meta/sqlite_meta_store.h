@@ -132,7 +132,7 @@ private:
     Task<> apply_to(MemberPtr member);
     Task<> hurry_followers();
     Task<Result<LogBatch>> encode_next(LogIndex first);
-    std::vector<std::shared_ptr<const Command>> commands_after(LogIndex index, std::size_t limit);
+    std::vector<std::shared_ptr<const Command>> commands_for(const Member& member, LogIndex index, std::size_t limit);
     void committed(LogIndex last, const std::vector<std::size_t>& sizes);
     void wake_appliers();
     void after_apply();

@@ -86,6 +86,7 @@ Result<> StateMachine::apply(std::uint64_t first, std::span<const Command* const
     STRATA_ASSERT(first == state_.applied + 1);
     const auto before = state_;
     inodes_.clear();
+    inode_max_before_ = state_.inode_max;
     CHECK_OK(begin_.execute());
     auto done = apply_all(commands);
     if (done) done = commit_.execute();
@@ -117,7 +118,7 @@ Result<> StateMachine::write_inodes() {
         ByteWriter body;
         write_inode_body(body, *row);
         std::int64_t updated = 0;
-        if (number <= state_.inode_max) {
+        if (number <= inode_max_before_) {
             CHECK_OK(update_inode_.bind(1, number).bind(2, state_.snapshot_epoch).bind(3, body.bytes()).execute());
             updated = connection_.changes();
         }
@@ -125,7 +126,6 @@ Result<> StateMachine::write_inodes() {
             CHECK_OK(insert_inode_.bind(1, number).bind(2, state_.snapshot_epoch).bind(3, body.bytes()).execute());
             ++state_.inode_count;
         }
-        state_.inode_max = std::max(state_.inode_max, number);
     }
     return {};
 }
@@ -141,6 +141,7 @@ Result<> StateMachine::write_state() {
 
 Result<> StateMachine::change(const PutInode& put) {
     inodes_[put.row.number] = &put.row;
+    state_.inode_max = std::max(state_.inode_max, put.row.number);  // even if the batch deletes it again: batches differ, replicas must not
     state_.map_max = std::max(state_.map_max, put.row.map);
     return {};
 }

@@ -3,7 +3,7 @@
 #include "cluster/meta/sqlite_meta_store.h"
 
 #include <algorithm>
-#include <map>
+#include <set>
 
 #include <gtest/gtest.h>
 
@@ -35,11 +35,27 @@ MetaStoreConfig small_config(int copies) {
     return config;
 }
 
+std::string difference(const MetaTables& found, const MetaTables& wanted) {
+    std::string text;
+    const auto compare = [&text](const char* name, const auto& a, const auto& b) {
+        if (a != b) text += std::string(" ") + name + ": " + std::to_string(a.size()) + " found, " + std::to_string(b.size()) + " wanted;";
+    };
+    compare("inodes", found.inodes, wanted.inodes);
+    compare("entries", found.entries, wanted.entries);
+    compare("cookies", found.cookies, wanted.cookies);
+    compare("extents", found.extents, wanted.extents);
+    compare("chunks", found.chunks, wanted.chunks);
+    compare("xattrs", found.xattrs, wanted.xattrs);
+    compare("records", found.records, wanted.records);
+    compare("reaps", found.reaps, wanted.reaps);
+    return text + " inode_max " + std::to_string(found.inode_max) + "/" + std::to_string(wanted.inode_max) + " map_max " +
+           std::to_string(found.map_max) + "/" + std::to_string(wanted.map_max);
+}
+
 // Some disks with a volume, an owner that works, and what the owner knows.
 struct Volume {
     Volume(std::uint64_t seed, int stores, int copies) : world(seed), config(small_config(copies)), workload(world.random()) {
         for (int i = 0; i < stores; ++i) disks.push_back(world.make_disk("d" + std::to_string(i), 512 << 20));
-        states[0] = workload.tables();
     }
     ~Volume() { abandon(); }
 
@@ -71,8 +87,9 @@ struct Volume {
 
     void submit(int commands) {
         for (int i = 0; i < commands; ++i) {
-            last = store->submit(workload.next());
-            states[last] = workload.tables();
+            history.push_back(workload.next());
+            last = store->submit(history.back());
+            ASSERT_EQ(last, history.size());
         }
     }
     Result<> settle() { return world.run(store->durable().wait(last, world.clock(), Instant::max())); }
@@ -92,9 +109,11 @@ struct Volume {
     }
     // After an opening: goes back to what the store says is there.
     void adopt(LogIndex index) {
-        ASSERT_TRUE(states.contains(index)) << index;
-        workload = MetaWorkload(world.random(), states.at(index));
-        states.erase(states.upper_bound(index), states.end());
+        ASSERT_LE(index, history.size());
+        history.resize(index);
+        MetaTables tables;
+        for (const auto& command : history) tables.apply(command);
+        workload = MetaWorkload(world.random(), std::move(tables));
         last = index;
     }
     // All replicas that live, applied, equal the model at `last`.
@@ -110,7 +129,7 @@ struct Volume {
             EXPECT_EQ((*replica)->state().applied, last);
             const auto tables = (*replica)->read([](RowReader& reader) { return read_tables(reader); });
             ASSERT_TRUE(tables) << to_string(tables.error());
-            EXPECT_TRUE(*tables == states.at(last)) << "store " << i;
+            EXPECT_TRUE(*tables == workload.tables()) << "store " << i << difference(*tables, workload.tables());
             ++compared;
         }
     }
@@ -120,7 +139,7 @@ struct Volume {
     std::vector<std::shared_ptr<sim::SimDisk>> disks;
     std::set<int> absent;
     MetaWorkload workload;
-    std::map<LogIndex, MetaTables> states;  // after each command
+    std::vector<Command> history;  // 1 .. last
     LogIndex last = 0;
     LogIndex durable_at_cut = 0;
     std::uint64_t calls_left = 0;
