@@ -4,7 +4,7 @@
 
 #include <boost/asio/this_coro.hpp>
 
-#include "cluster/fs/data_impl.h"
+#include "cluster/fs/data_phases.h"
 
 namespace strata::cluster {
 
