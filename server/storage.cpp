@@ -128,16 +128,17 @@ Task<Result<>> Storage::number_stores(const Context& ctx) {
 
 Task<Result<>> Storage::open_meta(const Context&) {
     std::vector<cluster::StoreDisk> places;
-    bool fresh = true;
+    bool unused = node_.policy.empty();  // the node file is written when the volume is there
     for (const auto& store : opened_) {
         if (store.store == nullptr) continue;
         places.push_back({store.identity, store.disk});
-        fresh = fresh && store.fresh;
+        unused = unused && store.store->space().live_bytes == 0;
     }
     cluster::MetaStoreConfig config = config_.metadata;
     config.copies = policy_.full.m + 1;
-    // Stores that held data before hold metadata too; making new ones over them would lose the volume.
-    config.create = fresh && places.size() == opened_.size();
+    // Where data are, metadata are too; making new ones over them would lose the volume. A first start that did not live to make the
+    // volume left stores without either.
+    config.create = unused && places.size() == opened_.size();
     config.rebuild = config_.background;
     CO_TRY(meta, co_await cluster::open_meta_store(runtime_, std::move(places), config));
     meta_ = std::move(meta);

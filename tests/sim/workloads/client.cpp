@@ -147,10 +147,13 @@ std::string Client::fresh_name(ObjectKey folder) {
 Task<> Client::create() {
     if (names().entries.size() >= entries_max) co_return co_await remove();
     const ObjectKey folder = some_folder();
-    const std::string name = fresh_name(folder);
-    auto wanted = request_of(vfs::FileType::regular, random_.chance(0.5) ? 0644 : 0600);
     constexpr vfs::CreateMode modes[] = {vfs::CreateMode::guarded, vfs::CreateMode::unchecked, vfs::CreateMode::exclusive};
-    wanted.mode = modes[random_.below(3)];
+    co_await create_file(folder, fresh_name(folder), modes[random_.below(3)]);
+}
+
+Task<> Client::create_file(ObjectKey folder, std::string name, vfs::CreateMode mode) {
+    auto wanted = request_of(vfs::FileType::regular, random_.chance(0.5) ? 0644 : 0600);
+    wanted.mode = mode;
     wanted.verifier = random_.next();
 
     const ObjectKey key = next_key_++;
@@ -237,11 +240,14 @@ Task<> Client::remove() {
     const auto entry = some_entry();
     if (!entry) co_return;
     const bool is_folder = names().objects.at(entry->object).type == vfs::FileType::directory;
-    if (is_folder && names().has_entries(entry->object)) co_return;
-    const auto folder = id(entry->folder);
-    names_.change().remove(entry->folder, entry->name);
+    if (!is_folder || !names().has_entries(entry->object)) co_await remove_entry(*entry);
+}
+
+Task<> Client::remove_entry(Place entry) {
+    const auto folder = id(entry.folder);
+    names_.change().remove(entry.folder, entry.name);
     const auto request = node_.request();
-    const auto removed = co_await fs().remove(request->ctx, folder, entry->name, vfs::RemoveKind::any);
+    const auto removed = co_await fs().remove(request->ctx, folder, entry.name, vfs::RemoveKind::any);
     co_await answered(*request, removed, "remove");
 }
 

@@ -27,6 +27,10 @@ public:
     Task<> work(int operations);
     // Commits every file and waits for all names: everything is acknowledged then.
     Task<> settle_all();
+    // Makes files of `bytes` each, durably, until one is refused for want of space (true), at most so many.
+    Task<bool> fill(int files_max, std::size_t bytes);
+    // Removes about half of all files.
+    Task<> make_room();
     // After an opening: what is there has to be possible; it is what the client goes on from. `all`: nothing may be missing.
     Task<> recover(bool all);
 
@@ -55,11 +59,13 @@ private:
     // --- client.cpp: names ---
     Task<> step();
     Task<> create();
+    Task<> create_file(ObjectKey folder, std::string name, vfs::CreateMode mode);
     Task<> make_folder();
     Task<> make_symlink();
     Task<> link();
     Task<> rename();
     Task<> remove();
+    Task<> remove_entry(Place entry);
     Task<> remove_opened();
     Task<> set_mode();
     Task<> set_xattr();
@@ -68,6 +74,7 @@ private:
 
     // --- client_data.cpp ---
     Task<> write();
+    Task<> write_at(ObjectKey file, std::uint64_t offset, std::size_t count, vfs::Stability wanted);
     Task<> commit();
     Task<> set_size();
     Task<> make_hole();

@@ -46,27 +46,54 @@ std::string Client::some_bytes(std::uint64_t offset, std::size_t count) {
 Task<> Client::write() {
     const auto key = some_file();
     if (!key) co_return co_await create();
-    auto& file = files_.at(*key);
-    const std::uint64_t size = file.content.newest().size();
+    const std::uint64_t size = files_.at(*key).content.newest().size();
     std::uint64_t offset = random_.chance(0.4) ? size : random_.below(size + 1);
     if (random_.chance(0.05)) offset += random_.below(100'000);  // leaves a hole
     if (random_.chance(0.3)) offset = offset / page * page;
     const std::size_t count = std::min<std::uint64_t>(some_size(random_), file_bytes_max - std::min(offset, file_bytes_max - 1));
     offset = std::min(offset, file_bytes_max - count);
-    const std::string bytes = some_bytes(offset, count);
     const auto kind = random_.below(5);
     const auto wanted = kind == 0 ? vfs::Stability::file_sync : kind == 1 ? vfs::Stability::data_sync : vfs::Stability::unstable;
+    co_await write_at(*key, offset, count, wanted);
+}
 
+Task<> Client::write_at(ObjectKey key, std::uint64_t offset, std::size_t count, vfs::Stability wanted) {
+    auto& file = files_.at(key);
+    const std::string bytes = some_bytes(offset, count);
     file.content.write(offset, bytes);
     const auto request = node_.request();
-    const auto written = co_await fs().write(request->ctx, id(*key), offset, BufferChain::copy_of(std::string_view(bytes)), wanted);
+    const auto written = co_await fs().write(request->ctx, id(key), offset, BufferChain::copy_of(std::string_view(bytes)), wanted);
     if (!written) co_return wrong("write", written.error());
     if (written->count != bytes.size())
         node_.problem(fmt::format("client {}: {} of {} bytes written", number_, written->count, bytes.size()));
     if (written->stability != vfs::Stability::unstable) {
         committed(file);
     }
-    co_await show(*key);
+    co_await show(key);
+}
+
+Task<bool> Client::fill(int files_max, std::size_t bytes) {
+    for (int i = 0; i < files_max && node_.powered(); ++i) {
+        const auto refused = forgiven_count;
+        const auto name = fmt::format("full{}", next_key_);
+        co_await create_file(0, name, vfs::CreateMode::guarded);
+        if (!unsure_ && node_.powered()) co_await write_at(names().entries.at({0, name}), 0, bytes, vfs::Stability::file_sync);
+        if (unsure_ && node_.powered()) co_await find_out();
+        if (forgiven_count != refused) co_return true;
+    }
+    co_return false;
+}
+
+Task<> Client::make_room() {
+    std::vector<Place> places;
+    for (const auto& [name, object] : names().entries) {
+        if (names().objects.at(object).type == vfs::FileType::regular && random_.chance(0.5))
+            places.push_back({name.first, name.second, object});
+    }
+    for (const auto& place : places) {
+        if (node_.powered()) co_await remove_entry(place);
+        if (unsure_ && node_.powered()) co_await find_out();
+    }
 }
 
 // Bytes that are durable can be read: their file is, too.
@@ -81,8 +108,8 @@ Task<> Client::commit() {
     if (!key) co_return;
     auto& file = files_.at(*key);
     const auto request = node_.request();
-    const auto outcome = co_await fs().commit(request->ctx, id(*key), 0, 0);
-    if (!outcome) co_return wrong("commit", outcome.error());
+    const auto committed = co_await fs().commit(request->ctx, id(*key), 0, 0);
+    if (!committed) co_return wrong("commit", committed.error());
     committed(file);
     co_await show(*key);
 }
