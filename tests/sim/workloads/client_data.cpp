@@ -108,8 +108,8 @@ Task<> Client::commit() {
     if (!key) co_return;
     auto& file = files_.at(*key);
     const auto request = node_.request();
-    const auto committed = co_await fs().commit(request->ctx, id(*key), 0, 0);
-    if (!committed) co_return wrong("commit", committed.error());
+    const auto outcome = co_await fs().commit(request->ctx, id(*key), 0, 0);
+    if (!outcome) co_return wrong("commit", outcome.error());
     committed(file);
     co_await show(*key);
 }
