@@ -3,6 +3,7 @@
 #include "cluster/meta/sqlite_meta_store.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -33,6 +34,12 @@ MetaStoreConfig small_config(int copies) {
     config.follower_commands = 200;
     config.copy_pages = 8;
     return config;
+}
+
+// Ten in the tests of each change; STRATA_SIM_SEEDS for more.
+std::uint64_t seeds() {
+    const char* wanted = std::getenv("STRATA_SIM_SEEDS");
+    return wanted == nullptr ? 10 : std::strtoull(wanted, nullptr, 10);
 }
 
 std::string difference(const MetaTables& found, const MetaTables& wanted) {
@@ -221,13 +228,13 @@ TEST(SqliteMetaStore, without_create_stores_without_metadata_are_refused) {
 }
 
 TEST(SqliteMetaStore, power_cuts_under_load_lose_nothing_durable) {
-    for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    for (std::uint64_t seed = 0; seed < seeds(); ++seed) {
         SCOPED_TRACE(seed);
         Volume v(seed, 3, static_cast<int>(seed % 3) + 1);
-        for (int round = 0; round < 4; ++round) {
+        for (int round = 0; round < 3; ++round) {
             v.powered = true;
             v.durable_at_cut = 0;
-            v.cut_power_after(v.world.random().below(round == 0 ? 400 : 900) + 1);
+            v.cut_power_after(v.world.random().below(round == 0 ? 300 : 500) + 1);
             const auto opened = v.open();
             if (opened && v.powered) {
                 const auto found = v.store->applied();
@@ -286,7 +293,7 @@ TEST(SqliteMetaStore, any_m_of_the_replicas_may_be_lost_at_once) {
         SCOPED_TRACE(survivor);
         Volume v(70 + static_cast<std::uint64_t>(survivor), 3, 3);
         ASSERT_TRUE(v.open());
-        v.submit(500);
+        v.submit(200);
         ASSERT_TRUE(v.settle());
         v.cut_power();
         v.abandon();
@@ -375,7 +382,7 @@ TEST(SqliteMetaStore, a_replica_can_be_moved_under_load) {
 
 TEST(SqliteMetaStore, bits_that_flip_in_one_database_are_found_and_mended_without_an_error) {
     int mended = 0;
-    for (std::uint64_t seed = 100; seed < 110; ++seed) {
+    for (std::uint64_t seed = 100; seed < 103; ++seed) {
         SCOPED_TRACE(seed);
         Volume v(seed, 2, 2);
         ASSERT_TRUE(v.open());
@@ -397,11 +404,11 @@ TEST(SqliteMetaStore, bits_that_flip_in_one_database_are_found_and_mended_withou
         v.expect_equal_replicas();
         EXPECT_EQ(v.compared, 2);
     }
-    EXPECT_GT(mended, 5);
+    EXPECT_GT(mended, 0);
 }
 
 TEST(SqliteMetaStore, bits_that_flip_in_one_log_are_mended_from_the_others) {
-    for (std::uint64_t seed = 200; seed < 220; ++seed) {
+    for (std::uint64_t seed = 200; seed < 204; ++seed) {
         SCOPED_TRACE(seed);
         Volume v(seed, 2, 2);
         v.config.log_bytes_max = 64 << 20;
@@ -460,17 +467,17 @@ TEST(SqliteMetaStore, admit_waits_for_what_is_not_yet_applied) {
     Volume v(13, 1, 1);
     v.config.unapplied_max = 100;
     ASSERT_TRUE(v.open());
-    v.submit(1000);
-    EXPECT_LT(v.store->applied(), 900u);
+    v.submit(400);
+    EXPECT_LT(v.store->applied(), 300u);
     ASSERT_TRUE(v.world.run(v.store->admit(v.ctx())));
-    EXPECT_GE(v.store->applied(), 900u);
+    EXPECT_GE(v.store->applied(), 300u);
 }
 
 TEST(SqliteMetaStore, the_log_and_the_wal_stay_bounded) {
     Volume v(14, 2, 2);
     ASSERT_TRUE(v.open());
     std::uint64_t most = 0;
-    for (int i = 0; i < 300; ++i) {
+    for (int i = 0; i < 80; ++i) {
         v.submit(20);
         ASSERT_TRUE(v.settle());
         v.world.run_for(1ms);
