@@ -25,7 +25,7 @@ void Compound::begin(std::uint32_t new_xid, std::uint32_t flavor) {
     keep_error_body = false;
     session.reset();
     slot = request_checksum = 0;
-    slot_taken = cache_this = uncached_retry = replayed = false;
+    slot_taken = cache_this = uncached_retry = replayed = changes_uncounted = false;
     replay.reset();
     client = 0;
     reply_limit = record_size_max;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "nfs/connection_state.h"
+#include "nfs/rpc/replay_cache.h"
 #include "nfs/service.h"
 #include "nfs/share_view.h"
 #include "nfs/wire/file_handle.h"
@@ -61,8 +62,11 @@ struct Compound {
     std::uint32_t request_checksum = 0;   // tells a retry from another request that uses its slot and sequence
     bool cache_this = false;
     bool uncached_retry = false;          // the operation after SEQUENCE fails with retry_uncached_rep
-    bool replayed = false;                // SEQUENCE met a retry: `replay` is the whole reply's body
+    bool replayed = false;                // this is a retry: `replay` is the whole reply's body
     std::shared_ptr<const std::vector<std::byte>> replay;
+    // --- minor version 0 ---
+    ReplayCache::Key replay_key;
+    bool changes_uncounted = false;       // something was changed that no session and no owner counts: the reply is kept by replay_key
     ClientId client = 0;                  // of the session; minor version 0: of the stateid or owner in the operation
     std::size_t reply_limit = record_size_max;  // bytes of the whole RPC reply
     std::size_t request_bytes = 0;              // of the whole RPC call
@@ -100,6 +104,7 @@ struct Compound {
 // How a COMPOUND ended.
 enum class Outcome : std::uint8_t {
     replied,   // the reply is in the writer
+    ignored,   // no reply is sent: the request is a retransmission of one that runs
     dropped,   // no reply may be sent: its changes may not be durable; the connection is to be closed
 };
 

@@ -57,6 +57,7 @@ private:
     void take_over();
     void collect(Worker& worker);
     Task<> flush();
+    Task<> flush_together();
     bool may_lead() const;
     void close();
 
@@ -79,6 +80,7 @@ private:
     std::vector<Reply> replies_;       // ready to be sent
     std::size_t replies_bytes_ = 0;
     bool writing_ = false;
+    bool flush_expected_ = false;
 };
 
 }  // namespace strata::nfs

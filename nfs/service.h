@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "nfs/rpc/replay_cache.h"
 #include "nfs/state/client_table.h"
 #include "nfs/state/grace.h"
 #include "nfs/state/session.h"
@@ -55,6 +56,7 @@ struct Service {
     SessionTable sessions;
     ClientTable clients;
     Grace grace;
+    ReplayCache replies;
 
     Service(Config c, Runtime r, Parts p);
 
