@@ -75,15 +75,17 @@ private:
 }  // namespace
 
 Result<> parse_toml(std::string_view text, const std::string& name, Config& config) {
-    const toml::parse_result parsed = toml::parse(text, name);
-    if (!parsed) {
-        const auto& at = parsed.error().source().begin;
-        return fail(Errc::config, fmt::format("{}:{}:{}: {}", name, at.line, at.column, parsed.error().description()));
+    // The parser throws; without exceptions it goes on after a mistake and trips over its own assertions.
+    try {
+        const toml::table table = toml::parse(text, name);
+        Reader reader(name, config);
+        reader.read(table, "");
+        if (reader.problems().empty()) return {};
+        return fail(Errc::config, fmt::format("{}", fmt::join(reader.problems(), "\n")));
+    } catch (const toml::parse_error& e) {
+        const auto& at = e.source().begin;
+        return fail(Errc::config, fmt::format("{}:{}:{}: {}", name, at.line, at.column, e.description()));
     }
-    Reader reader(name, config);
-    reader.read(parsed.table(), "");
-    if (reader.problems().empty()) return {};
-    return fail(Errc::config, fmt::format("{}", fmt::join(reader.problems(), "\n")));
 }
 
 }  // namespace strata
