@@ -48,6 +48,11 @@ Result<> enter(Compound& compound, Opening& opening, const OpenArgs& args, const
     std::shared_ptr<State> state;
     if (found != opening.owner->states.end()) {
         state = found->second;
+        // An owner's own reservations bind it, too (RFC 7530, 9.9).
+        if ((args.access & state->deny) != 0 || (args.deny & state->access) != 0) {
+            *conflict = client.holder(*opening.owner);
+            return fail(Errc::share_conflict);
+        }
         const auto access = static_cast<std::uint8_t>(state->access | args.access);
         const auto deny = static_cast<std::uint8_t>(state->deny | args.deny);
         CHECK_OK(files.change(*state->open, access, deny, conflict));
@@ -62,6 +67,7 @@ Result<> enter(Compound& compound, Opening& opening, const OpenArgs& args, const
         state->owner = opening.owner;
         state->open = std::move(open);
         state->pin = std::move(pin);
+        state->uid = compound.caller.uid;
         state->access = args.access;
         state->deny = args.deny;
         client.states.emplace(StateNumber::of(state->id).state, state);
