@@ -19,6 +19,8 @@ constexpr std::uint32_t result_confirm = 2, result_locktype_posix = 4;
 constexpr std::uint32_t delegate_none = 0, delegate_none_ext = 3, why_not_wanted = 0, why_resource = 2;
 // Conflicts with clients whose lease is over are cleared one client at a time.
 constexpr int courtesy_rounds = 16;
+// Opens and locks of one client: a bound on memory, past what any real one holds.
+constexpr std::size_t states_max = 1 << 20;
 
 struct Opening {
     std::shared_ptr<Client> client;
@@ -60,6 +62,7 @@ Result<> enter(Compound& compound, Opening& opening, const OpenArgs& args, const
         state->deny = deny;
         state->id.seqid = next_seqid(state->id.seqid);
     } else {
+        if (client.states.size() >= states_max) return fail(Errc::too_many);
         TRY(open, files.open(opened.file.id, client.holder(*opening.owner), args.access, args.deny, conflict));
         state = std::make_shared<State>();
         state->id = StateNumber{epoch_of(client.id), number_of(client.id), client.next_state++}.stateid(1);

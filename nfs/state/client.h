@@ -95,8 +95,7 @@ struct Client {
     Principal principal;
     Verifier confirm{};  // 4.0: setclientid_confirm
 
-    // Guarded by ClientTable's mutex.
-    bool confirmed = false;
+    std::atomic<bool> confirmed{false};  // changed under ClientTable's mutex
 
     // The last sign of life, as Instant::ns; the lease runs from here.
     std::atomic<std::int64_t> renewed{0};
