@@ -21,6 +21,8 @@ constexpr std::size_t reply_room = 1024;
 // Replies collected beyond this are sent before more requests are run.
 constexpr std::size_t gather_bytes_max = 1 << 20;
 constexpr std::size_t gather_replies_max = 256;
+// A client that always has more to say lets the others on its core speak after so many turns.
+constexpr int turns_max = 16;
 
 }  // namespace
 
@@ -104,6 +106,7 @@ Task<> Connection::run() {
 
 // Reads and runs requests until another one leads (true: it may lead again) or the stream has ended (false).
 Task<bool> Connection::lead(Worker& worker) {
+    int turns = 0;
     while (!closed_) {
         Slice record;
         const auto next = records_.next(record);
@@ -124,6 +127,7 @@ Task<bool> Connection::lead(Worker& worker) {
         }
         collect(worker);
         co_await flush();
+        if (++turns % turns_max == 0) co_await boost::asio::post(executor_, boost::asio::use_awaitable_t<Executor>());
         if (closed_ || draining_) co_return false;
         if (writing_ && replies_bytes_ > gather_bytes_max) co_return true;
         if (next == RecordReader::Next::need_more && !co_await receive(worker)) co_return false;

@@ -41,7 +41,8 @@ Task<Result<std::uint32_t>> Server::next_epoch(const Context& ctx) {
     if (!stored && !(stored.error() == Errc::not_found)) co_return fail(stored.error());
     std::byte bytes[4] = {};
     if (stored && stored->size() == sizeof bytes) std::memcpy(bytes, stored->data(), sizeof bytes);
-    const auto epoch = load_be32(bytes) + 1;
+    // From the clock at first, so that a stateid of all zeros but a few bits is never of a present epoch.
+    const auto epoch = std::max(load_be32(bytes) + 1, static_cast<std::uint32_t>(service_.started.seconds));
     store_be32(bytes, epoch);
     CO_CHECK_OK(co_await records.put(ctx, settings_table, epoch_record, as_text(bytes)));
     co_return epoch;

@@ -40,7 +40,8 @@ vfs::Attributes ShareView::pseudo_root(Timestamp at) const {
     a.link_count = static_cast<std::uint32_t>(2 + admitted_.size());
     a.size = 4096;
     a.allocated = 4096;
-    a.change = version_;
+    // The table counts from the start of the process: later starts count on from later times.
+    a.change = (static_cast<std::uint64_t>(at.seconds) << 20) + version_;
     a.access_time = a.modify_time = a.change_time = a.birth_time = at;
     return a;
 }

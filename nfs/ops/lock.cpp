@@ -184,6 +184,11 @@ Task<NfsStatus> lock(Compound& compound, OwnedState& owned, const LockArgs& args
 Task<NfsStatus> op_lock(Compound& compound, XdrReader& in, XdrWriter& out) {
     const auto args = read_lock(in);
     if (!in.ok()) co_return NfsStatus::badxdr;
+    if (args.new_owner && compound.minor_version == 0) {
+        std::shared_ptr<Client> client;
+        const auto known = find_client(compound, args.client, client);
+        if (known != NfsStatus::ok) co_return known;
+    }
     OwnedState owned;
     const auto kind = args.new_owner ? State::Kind::open : State::Kind::lock;
     const auto seqid = args.new_owner ? args.open_seqid : args.lock_seqid;

@@ -19,6 +19,8 @@ constexpr std::uint32_t result_confirm = 2, result_locktype_posix = 4;
 constexpr std::uint32_t delegate_none = 0, delegate_none_ext = 3, why_not_wanted = 0, why_resource = 2;
 // Conflicts with clients whose lease is over are cleared one client at a time.
 constexpr int courtesy_rounds = 16;
+// Opens and locks of one client: a bound on memory, past what any real one holds.
+constexpr std::size_t states_max = 1 << 20;
 
 struct Opening {
     std::shared_ptr<Client> client;
@@ -48,6 +50,11 @@ Result<> enter(Compound& compound, Opening& opening, const OpenArgs& args, const
     std::shared_ptr<State> state;
     if (found != opening.owner->states.end()) {
         state = found->second;
+        // An owner's own reservations bind it, too (RFC 7530, 9.9).
+        if ((args.access & state->deny) != 0 || (args.deny & state->access) != 0) {
+            *conflict = client.holder(*opening.owner);
+            return fail(Errc::share_conflict);
+        }
         const auto access = static_cast<std::uint8_t>(state->access | args.access);
         const auto deny = static_cast<std::uint8_t>(state->deny | args.deny);
         CHECK_OK(files.change(*state->open, access, deny, conflict));
@@ -55,6 +62,7 @@ Result<> enter(Compound& compound, Opening& opening, const OpenArgs& args, const
         state->deny = deny;
         state->id.seqid = next_seqid(state->id.seqid);
     } else {
+        if (client.states.size() >= states_max) return fail(Errc::too_many);
         TRY(open, files.open(opened.file.id, client.holder(*opening.owner), args.access, args.deny, conflict));
         state = std::make_shared<State>();
         state->id = StateNumber{epoch_of(client.id), number_of(client.id), client.next_state++}.stateid(1);
@@ -62,6 +70,7 @@ Result<> enter(Compound& compound, Opening& opening, const OpenArgs& args, const
         state->owner = opening.owner;
         state->open = std::move(open);
         state->pin = std::move(pin);
+        state->uid = compound.caller.uid;
         state->access = args.access;
         state->deny = args.deny;
         client.states.emplace(StateNumber::of(state->id).state, state);

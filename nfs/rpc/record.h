@@ -40,7 +40,7 @@ private:
     std::span<std::byte> large_space();
 
     static constexpr std::size_t buffer_size = 64 * 1024;
-    static constexpr std::uint32_t fragments_max = 256;
+    static constexpr std::uint32_t fragments_max = 4096;  // some clients cut at 4 KiB
 
     BufferPool* pool_;
     std::size_t record_max_;

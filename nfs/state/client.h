@@ -66,6 +66,7 @@ struct State {
     // open
     std::unique_ptr<vfs::Open> open;
     std::unique_ptr<vfs::Pin> pin;
+    std::uint32_t uid = 0;                  // who opened: others have to have permissions of their own
     std::uint8_t access = 0, deny = 0;
     std::uint16_t history = 0;  // bit 4 * deny + access for each combination that was opened: what a downgrade may go to
     std::vector<std::weak_ptr<State>> locks;
@@ -94,8 +95,7 @@ struct Client {
     Principal principal;
     Verifier confirm{};  // 4.0: setclientid_confirm
 
-    // Guarded by ClientTable's mutex.
-    bool confirmed = false;
+    std::atomic<bool> confirmed{false};  // changed under ClientTable's mutex
 
     // The last sign of life, as Instant::ns; the lease runs from here.
     std::atomic<std::int64_t> renewed{0};

@@ -35,7 +35,7 @@ NfsStatus check_io(Compound& compound, const Stateid& wanted, std::uint8_t acces
     if (compound.minor_version == 0 && !open.owner->confirmed) return NfsStatus::bad_stateid;
     if ((access & vfs::share::write) != 0 && (open.access & vfs::share::write) == 0) return NfsStatus::openmode;
     // A client that writes parts of pages has to read the rest: an open for writing lets it, if the permissions do (9.1.2).
-    proven = (access & ~open.access) == 0;
+    proven = (access & ~open.access) == 0 && open.uid == compound.caller.uid;
     return NfsStatus::ok;
 }
 

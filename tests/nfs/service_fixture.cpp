@@ -200,7 +200,7 @@ NfsStatus TestClient::create_session() {
         w.u32(create_sequence);
         w.u32(0);
         for (int channel = 0; channel < 2; ++channel) {
-            for (const auto v : {0u, 1u << 20, 1u << 20, 4096u, 32u, 16u, 0u}) w.u32(v);
+            for (const auto v : {0u, 2u << 20, 2u << 20, 4096u, 32u, 16u, 0u}) w.u32(v);
         }
         w.u32(0x40000000);
         w.u32(0);
