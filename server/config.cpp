@@ -68,7 +68,8 @@ private:
         } else if (!value) {
             out_.problems.push_back(fmt::format("{} needs a value", name));
         } else if (it == all_settings().end()) {
-            if (out_.file) out_.problems.push_back(fmt::format("--config is given twice: {} and {}", in_quotes(*out_.file), in_quotes(*value)));
+            if (out_.file)
+                out_.problems.push_back(fmt::format("--config is given twice: {} and {}", in_quotes(*out_.file), in_quotes(*value)));
             out_.file = *value;
         } else {
             out_.flags.push_back({&*it, *value});
@@ -89,7 +90,8 @@ Result<std::string> read_config_file(const std::string& path) {
     in.read(text.data(), static_cast<std::streamsize>(text.size()));
     if (in.bad()) return fail(Errc::config, fmt::format("--config {}: cannot be read", in_quotes(path)));
     text.resize(static_cast<std::size_t>(in.gcount()));
-    if (text.size() > file_size_max) return fail(Errc::config, fmt::format("--config {}: larger than {} bytes", in_quotes(path), file_size_max));
+    if (text.size() > file_size_max)
+        return fail(Errc::config, fmt::format("--config {}: larger than {} bytes", in_quotes(path), file_size_max));
     return text;
 }
 
@@ -102,7 +104,8 @@ void apply_flags(const std::vector<Arguments::Flag>& flags, Config& config, std:
         const Setting& setting = *flag->setting;
         const auto earlier = std::ranges::find(flags.begin(), flag, flag->setting, &Arguments::Flag::setting);
         if (earlier != flag && setting.kind != Setting::Kind::texts) {
-            problems.push_back(fmt::format("{} is given twice: {} and {}", setting.flag, in_quotes(earlier->value), in_quotes(flag->value)));
+            problems.push_back(
+                fmt::format("{} is given twice: {} and {}", setting.flag, in_quotes(earlier->value), in_quotes(flag->value)));
         } else if (auto done = setting.set(config, flag->value); !done) {
             problems.push_back(fmt::format("{} {}: {}", setting.flag, in_quotes(flag->value), done.error().detail));
         }
@@ -146,7 +149,8 @@ void check_folders(Config& config, std::vector<std::string>& problems) {
             problems.push_back(fmt::format("the data folder {} lies inside the store {}", in_quotes(config.data), in_quotes(*store)));
         }
         for (const auto& other : config.stores) {
-            if (is_inside(*store, other)) problems.push_back(fmt::format("store {} lies inside store {}", in_quotes(*store), in_quotes(other)));
+            if (is_inside(*store, other))
+                problems.push_back(fmt::format("store {} lies inside store {}", in_quotes(*store), in_quotes(other)));
         }
     }
 }
@@ -158,7 +162,9 @@ void check_grace(const Config& config, std::vector<std::string>& problems) {
                                    config.nfs_grace_seconds, config.nfs_lease_seconds));
 }
 
-Result<CommandLine> failed(const std::vector<std::string>& problems) { return fail(Errc::config, fmt::format("{}", fmt::join(problems, "\n"))); }
+Result<CommandLine> failed(const std::vector<std::string>& problems) {
+    return fail(Errc::config, fmt::format("{}", fmt::join(problems, "\n")));
+}
 
 }  // namespace
 
@@ -171,7 +177,9 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
         return out;
     }
     const auto verb = verb_of(given.words);
-    if (!verb) problems.push_back(fmt::format("unknown command {}; see stratad --help", in_quotes(fmt::format("{}", fmt::join(given.words, " ")))));
+    if (!verb)
+        problems.push_back(
+            fmt::format("unknown command {}; see stratad --help", in_quotes(fmt::format("{}", fmt::join(given.words, " ")))));
     out.verb = verb.value_or(Verb::serve);
     if (out.verb == Verb::help && problems.empty()) return out;
     if (given.file) {

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The TOML side of the settings. Apart from the rest because its parser is slow to compile.
-#include "server/config.h"
-
 #include <algorithm>
 
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include "server/config.h"
 #include "server/settings.h"
 
 namespace strata {
@@ -76,7 +75,7 @@ private:
 }  // namespace
 
 Result<> parse_toml(std::string_view text, const std::string& name, Config& config) {
-    // The parser throws; without exceptions it goes on after a mistake and trips over its own assertions.
+    // The parser throws; told not to, it goes on after a mistake.
     try {
         const toml::table table = toml::parse(text, name);
         Reader reader(name, config);

@@ -110,7 +110,9 @@ private:
         --connections_;
     }
 
-    Task<> refuse(ByteStream& stream, Error error) { (void)co_await write_text(stream, error_line(error), clock_.now() + limits_.reply_max); }
+    Task<> refuse(ByteStream& stream, Error error) {
+        (void)co_await write_text(stream, error_line(error), clock_.now() + limits_.reply_max);
+    }
 
     Executor home_;
     Clock& clock_;

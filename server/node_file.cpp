@@ -31,9 +31,8 @@ Result<NodeFile> parse_node_file(std::string_view text) {
             const auto& s = item.as_object();
             TRY(identity, cluster::parse_uuid(s.at("identity").as_string()));
             const std::string folder(s.at("folder").as_string());
-            const bool known = std::ranges::any_of(file.stores, [&](const NodeFile::Store& other) {
-                return other.identity == identity || other.folder == folder;
-            });
+            const bool known = std::ranges::any_of(
+                file.stores, [&](const NodeFile::Store& other) { return other.identity == identity || other.folder == folder; });
             if (known || folder.empty()) return fail(Errc::corrupt, fmt::format("the store \"{}\" cannot be so", folder));
             file.stores.push_back({identity, folder});
         }

@@ -177,8 +177,8 @@ Task<Result<vfs::ShareList>> ensure_shares(const Context& ctx, vfs::FileSystem& 
             continue;
         }
         if (it->name != spec.share.name) {
-            co_return fail(Errc::config, fmt::format("share \"{}\" exists as \"{}\": names must differ in more than case", spec.share.name,
-                                                     it->name));
+            co_return fail(Errc::config,
+                           fmt::format("share \"{}\" exists as \"{}\": names must differ in more than case", spec.share.name, it->name));
         }
         CO_TRY(root, co_await root_of(ctx, fs, *it));
         CO_CHECK_OK(agree(spec, *it, root));
@@ -195,8 +195,8 @@ Task<Result<std::string>> mount_hints(const Context& ctx, vfs::FileSystem& fs, c
     for (const auto& share : shares) {
         text += fmt::format("mount: sudo mount -t nfs4{} {} /mnt\n", port, shell_word(fmt::format("{}:/{}", host, share.name)));
         CO_TRY(root, co_await root_of(ctx, fs, share));
-        const bool root_squashed =
-            share.squash == vfs::Squash::all || share.squash == vfs::Squash::root || (share.squash == vfs::Squash::automatic && !nfs.is_loopback());
+        const bool root_squashed = share.squash == vfs::Squash::all || share.squash == vfs::Squash::root ||
+                                   (share.squash == vfs::Squash::automatic && !nfs.is_loopback());
         text += hint(share, root, root_squashed);
     }
     co_return text;

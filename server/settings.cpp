@@ -13,8 +13,8 @@ namespace strata {
 
 namespace {
 
-constexpr std::size_t shown_max = 120;      // bytes of a name or value in a message
-constexpr std::size_t compared_max = 64;    // bytes of a wrong name that are compared with the known ones
+constexpr std::size_t shown_max = 120;    // bytes of a name or value in a message
+constexpr std::size_t compared_max = 64;  // bytes of a wrong name that are compared with the known ones
 constexpr std::size_t folder_size_max = 4000;
 
 template <class N>

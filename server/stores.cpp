@@ -99,7 +99,8 @@ Task<OpenedStore> open_known(const Runtime& runtime, const OpenDisk& open_disk, 
                              fmt::format("holds another store than before ({} instead of {})", cluster::to_string(identity->uuid),
                                          cluster::to_string(known.identity)));
     }
-    if (identity->cluster != cluster_uuid) co_return not_opened(known, StoreState::missing, Errc::store_missing, "belongs to another cluster");
+    if (identity->cluster != cluster_uuid)
+        co_return not_opened(known, StoreState::missing, Errc::store_missing, "belongs to another cluster");
     co_return co_await open_one(runtime, known.folder, known.identity, std::move(looked->disk), config);
 }
 
@@ -113,7 +114,8 @@ Task<> close_all(const std::vector<OpenedStore>& opened) {
 Result<> place(OpenedStore& made, NodeFile& node, std::vector<OpenedStore>& opened) {
     const auto same = std::ranges::find(opened, made.identity, &OpenedStore::identity);
     if (same != opened.end() && same->store != nullptr) {
-        return fail(about(made.folder, Errc::config, fmt::format("is the store that {} holds too: one folder of the two is enough", same->folder)));
+        return fail(
+            about(made.folder, Errc::config, fmt::format("is the store that {} holds too: one folder of the two is enough", same->folder)));
     }
     std::erase_if(node.stores, [&](const NodeFile::Store& s) { return s.identity == made.identity; });
     node.stores.push_back({made.identity, made.folder});

@@ -124,7 +124,8 @@ public:
     Task<Result<LocalPeer>> accept() override {
         for (;;) {
             if (!acceptor_.is_open()) co_return fail(Errc::closed);
-            if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none) co_return fail(Errc::cancelled);
+            if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none)
+                co_return fail(Errc::cancelled);
             Descriptor fd(::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
             if (fd.get() >= 0) {
                 ucred peer{};

@@ -209,7 +209,8 @@ Result<> apply_option(ShareSpec& spec, const Option& option) {
     } else if (key == "comment") {
         // The record is JSON, which would not be read again with anything else in it.
         if (value.size() > comment_size_max || !is_line_of_text(value)) {
-            return fail(Errc::config, fmt::format("comment: expected at most {} bytes of UTF-8 without control characters", comment_size_max));
+            return fail(Errc::config,
+                        fmt::format("comment: expected at most {} bytes of UTF-8 without control characters", comment_size_max));
         }
         spec.share.comment = value;
     } else {

@@ -47,7 +47,9 @@ bool is_hexadecimal(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <=
 
 std::string key_of(std::uint32_t uid) { return fmt::format("{:010}", uid); }
 
-boost::json::value or_null(const std::optional<std::string>& text) { return text ? boost::json::value(*text) : boost::json::value(nullptr); }
+boost::json::value or_null(const std::optional<std::string>& text) {
+    return text ? boost::json::value(*text) : boost::json::value(nullptr);
+}
 
 std::optional<std::string> text_or_null(const boost::json::value& value) {
     if (value.is_null()) return std::nullopt;
@@ -104,16 +106,24 @@ Result<> User::validate() const {
     if (rid < user_rid_min || rid > rid_max) return wrong(fmt::format("rid: {} is not from {} to {}", rid, user_rid_min, rid_max));
     if (argon2id.has_value() != nt_hash.has_value()) return wrong("argon2id, nt_hash: one without the other");
     const auto printable = [](char c) { return c > 0x20 && c < 0x7f; };
-    if (argon2id && (argon2id->size() > argon2id_max || !argon2id->starts_with("$argon2id$") || !std::ranges::all_of(*argon2id, printable))) {
+    if (argon2id &&
+        (argon2id->size() > argon2id_max || !argon2id->starts_with("$argon2id$") || !std::ranges::all_of(*argon2id, printable))) {
         return wrong("argon2id: not such a hash");
     }
-    if (nt_hash && (nt_hash->size() != nt_hash_size || !std::ranges::all_of(*nt_hash, is_hexadecimal))) return wrong("nt_hash: not such a hash");
+    if (nt_hash && (nt_hash->size() != nt_hash_size || !std::ranges::all_of(*nt_hash, is_hexadecimal)))
+        return wrong("nt_hash: not such a hash");
     return {};
 }
 
 std::string User::serialize() const {
-    const boost::json::object object{{"version", user_version}, {"name", name}, {"full_name", full_name}, {"uid", uid},
-                                     {"gid", gid},              {"rid", rid},   {"disabled", disabled},   {"argon2id", or_null(argon2id)},
+    const boost::json::object object{{"version", user_version},
+                                     {"name", name},
+                                     {"full_name", full_name},
+                                     {"uid", uid},
+                                     {"gid", gid},
+                                     {"rid", rid},
+                                     {"disabled", disabled},
+                                     {"argon2id", or_null(argon2id)},
                                      {"nt_hash", or_null(nt_hash)}};
     return boost::json::serialize(object);
 }

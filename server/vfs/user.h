@@ -65,10 +65,10 @@ public:
     UserList(MachineSid machine, std::vector<User> users);
 
     const MachineSid& machine() const { return machine_; }
-    const std::vector<UserPointer>& all() const { return users_; }     // by name
-    UserPointer find_name(std::string_view name) const;                // without regard to case; null: nobody
+    const std::vector<UserPointer>& all() const { return users_; }  // by name
+    UserPointer find_name(std::string_view name) const;             // without regard to case; null: nobody
     UserPointer find_uid(std::uint32_t uid) const;
-    UserPointer find_sid(std::string_view sid) const;                  // "S-1-5-21-a-b-c-RID"
+    UserPointer find_sid(std::string_view sid) const;  // "S-1-5-21-a-b-c-RID"
     std::string sid_of(const User& user) const { return machine_.account(user.rid); }
 
 private:

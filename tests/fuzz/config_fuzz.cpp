@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fuzz: the configuration file, flags, share specs, networks, and the records of shares and users. The first byte says which. What is taken
 // is within its bounds and, where it has a text form, comes back from it; what is refused says why.
+#include "server/config.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -8,7 +10,6 @@
 #include <vector>
 
 #include "server/base/assert.h"
-#include "server/config.h"
 #include "server/vfs/share.h"
 #include "server/vfs/user.h"
 
@@ -36,7 +37,8 @@ void check_config(const Config& config) {
     STRATA_ASSERT(config.nfs_lease_seconds >= 1 && config.nfs_lease_seconds <= 3600);
     STRATA_ASSERT(config.nfs_grace_seconds >= 0 && config.nfs_connections_max >= 1);
     STRATA_ASSERT(config.threads >= 0 && config.threads <= 256);
-    STRATA_ASSERT(Endpoint::parse(config.nfs.to_string()) == config.nfs);
+    const auto listen = Endpoint::parse(config.nfs.to_string());
+    STRATA_ASSERT(listen.has_value() && *listen == config.nfs);
     for (const auto& spec : config.shares) check_spec(spec);
 }
 

@@ -2,11 +2,11 @@
 // Flags and TOML: both ways to each setting, what is refused, and what the refusal tells.
 #include "server/config.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "server/settings.h"
 
@@ -73,10 +73,29 @@ TEST(CommandLine, the_data_folder_alone_serves_on_loopback) {
 }
 
 TEST(CommandLine, each_flag_sets_its_member) {
-    const Config c = parsed({"--data=/d",         "--store",     "/s1",     "--store=/s2",  "--policy",        "ec-4+2",
-                             "--share",           "a:mode=0770", "--share", "b",            "--nfs=[::1]:2049", "--nfs-lease=5",
-                             "--nfs-grace",       "7",           "--nfs-connections", "10", "--threads", "3", "--memory", "512",
-                             "--segment-mib=8",   "--log-level", "debug"});
+    const Config c = parsed({"--data=/d",
+                             "--store",
+                             "/s1",
+                             "--store=/s2",
+                             "--policy",
+                             "ec-4+2",
+                             "--share",
+                             "a:mode=0770",
+                             "--share",
+                             "b",
+                             "--nfs=[::1]:2049",
+                             "--nfs-lease=5",
+                             "--nfs-grace",
+                             "7",
+                             "--nfs-connections",
+                             "10",
+                             "--threads",
+                             "3",
+                             "--memory",
+                             "512",
+                             "--segment-mib=8",
+                             "--log-level",
+                             "debug"});
     EXPECT_THAT(c.stores, ElementsAre("/s1", "/s2"));
     EXPECT_EQ(c.policy->to_string(), "ec-4+2");
     ASSERT_EQ(c.shares.size(), 2u);
@@ -127,7 +146,8 @@ TEST(CommandLine, without_a_data_folder_it_says_so) { EXPECT_THAT(refusal({}), H
 
 TEST(CommandLine, a_flag_given_twice_names_both_values) {
     EXPECT_EQ(refusal({"--data", "/a", "--data", "/b"}), "--data is given twice: \"/a\" and \"/b\"");
-    EXPECT_THAT(refusal({"--data", "/a", "--nfs", "127.0.0.1:1", "--nfs", "127.0.0.1:2"}), HasSubstr("\"127.0.0.1:1\" and \"127.0.0.1:2\""));
+    EXPECT_THAT(refusal({"--data", "/a", "--nfs", "127.0.0.1:1", "--nfs", "127.0.0.1:2"}),
+                HasSubstr("\"127.0.0.1:1\" and \"127.0.0.1:2\""));
     EXPECT_THAT(refusal({"--data=/d", "--config", "/a", "--config", "/b"}), HasSubstr("--config is given twice: \"/a\" and \"/b\""));
 }
 
@@ -188,7 +208,8 @@ TEST(CommandLine, two_shares_that_differ_in_case_only_are_refused) {
 }
 
 TEST(CommandLine, a_grace_period_shorter_than_the_lease_names_both) {
-    EXPECT_THAT(refusal({"--data=/d", "--nfs-lease=90", "--nfs-grace=10"}), HasSubstr("nfs.grace_seconds (10) is shorter than nfs.lease_seconds (90)"));
+    EXPECT_THAT(refusal({"--data=/d", "--nfs-lease=90", "--nfs-grace=10"}),
+                HasSubstr("nfs.grace_seconds (10) is shorter than nfs.lease_seconds (90)"));
 }
 
 TEST(CommandLine, every_setting_is_in_the_help_with_its_key) {

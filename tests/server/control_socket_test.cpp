@@ -2,9 +2,6 @@
 // The control socket: requests and replies, hostile and slow clients, other users, and an end that waits for what runs.
 #include "server/control_socket.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -14,6 +11,8 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/use_future.hpp>
 #include <boost/json.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -50,7 +49,11 @@ protected:
         (void)world_.run(tasks_.wait(world_.clock(), Instant::max()));
     }
     void serve() {
-        tasks_.spawn(world_.executor(), [this] { return serve_control(*server_, world_.clock(), handler_, limits_); });
+        tasks_.spawn(world_.executor(), [this] { return serve_and_close(); });
+    }
+    Task<> serve_and_close() {
+        co_await serve_control(*server_, world_.clock(), handler_, limits_);
+        server_->close();
     }
     bool served() const { return tasks_.size() > 0; }
     // The next reply; "" when the server has hung up.

@@ -72,8 +72,10 @@ TEST_F(NodeFileTest, a_save_that_fails_leaves_the_old_or_the_new_one) {
         const auto loaded = NodeFile::load(*disk_);
         ASSERT_TRUE(loaded && *loaded) << "round " << round;
         const auto stores = (*loaded)->stores.size();
-        if (saved) EXPECT_EQ(stores, 2u);
-        else ++failed;
+        if (saved)
+            EXPECT_EQ(stores, 2u);
+        else
+            ++failed;
         EXPECT_TRUE(stores == 1 || stores == 2) << stores;
         ASSERT_TRUE(some_file(1).save(*disk_));
     }

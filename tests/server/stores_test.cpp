@@ -2,11 +2,11 @@
 // Opening stores: what is made, what is taken over, what is missing, and what is refused; nothing is ever made anew in a lost one's place.
 #include "server/stores.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <map>
 #include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "cluster/chunk/store_identity.h"
 #include "tests/sim/world.h"
@@ -29,12 +29,22 @@ public:
         return disk_->open(path, mode);
     }
     Result<bool> exists(std::string_view path) override { return disk_->exists(path); }
-    Result<> remove(std::string_view path) override { return spend([&] { return disk_->remove(path); }); }
-    Result<> rename(std::string_view from, std::string_view to) override { return spend([&] { return disk_->rename(from, to); }); }
-    Result<> make_folder(std::string_view path) override { return spend([&] { return disk_->make_folder(path); }); }
-    Result<> remove_folder(std::string_view path) override { return spend([&] { return disk_->remove_folder(path); }); }
+    Result<> remove(std::string_view path) override {
+        return spend([&] { return disk_->remove(path); });
+    }
+    Result<> rename(std::string_view from, std::string_view to) override {
+        return spend([&] { return disk_->rename(from, to); });
+    }
+    Result<> make_folder(std::string_view path) override {
+        return spend([&] { return disk_->make_folder(path); });
+    }
+    Result<> remove_folder(std::string_view path) override {
+        return spend([&] { return disk_->remove_folder(path); });
+    }
     Result<std::vector<std::string>> list(std::string_view folder) override { return disk_->list(folder); }
-    Result<> sync_folder(std::string_view folder) override { return spend([&] { return disk_->sync_folder(folder); }); }
+    Result<> sync_folder(std::string_view folder) override {
+        return spend([&] { return disk_->sync_folder(folder); });
+    }
     Result<DiskSpace> space() override { return disk_->space(); }
     std::string description() const override { return disk_->description(); }
 

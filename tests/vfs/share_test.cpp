@@ -63,8 +63,8 @@ TEST(Network, bits_past_the_prefix_do_not_count) {
 }
 
 TEST(Network, what_is_none_is_refused) {
-    for (const auto* text : {"", "/", "/24", "here", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8x", "10.0.0/8", "::/129", "[::1]", "10.0.0.0/8/8",
-                             "10.0.0.1:5"}) {
+    for (const auto* text : {"", "/", "/24", "here", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8x", "10.0.0/8", "::/129",
+                             "[::1]", "10.0.0.0/8/8", "10.0.0.1:5"}) {
         EXPECT_FALSE(Network::parse(text)) << text;
     }
 }
@@ -79,7 +79,8 @@ TEST(ShareSpec, a_name_alone_has_the_defaults) {
 }
 
 TEST(ShareSpec, every_option_is_taken) {
-    const auto spec = *ShareSpec::parse("a b:owner=1000:100,mode=2770,ro,squash=none,client=10.0.0.0/8,client=2001:db8::/32,comment=x y=z: w");
+    const auto spec =
+        *ShareSpec::parse("a b:owner=1000:100,mode=2770,ro,squash=none,client=10.0.0.0/8,client=2001:db8::/32,comment=x y=z: w");
     EXPECT_EQ(spec.share.name, "a b");
     EXPECT_EQ(spec.uid, 1000u);
     EXPECT_EQ(spec.gid, 100u);

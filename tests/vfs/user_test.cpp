@@ -2,10 +2,10 @@
 // Users: the record, its names, and numbers that are never given out twice.
 #include "server/vfs/user.h"
 
+#include <set>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <set>
 
 #include "server/base/task_group.h"
 #include "tests/sim/memory_file_system.h"
@@ -49,8 +49,8 @@ TEST(MachineSid, its_text_is_read_again) {
 }
 
 TEST(MachineSid, what_is_none_is_refused) {
-    for (const auto* text : {"", "S-1-5-21", "S-1-5-21-", "S-1-5-21-1-2", "S-1-5-21-1-2-3-4", "S-1-5-21-1-2-", "S-1-5-21-1-2-4294967296", "S-1-5-21-01-2-3",
-                             "S-1-5-22-1-2-3", "s-1-5-21-1-2-3", "S-1-5-21-1-2--3", "S-1-5-21-1-2-3 "}) {
+    for (const auto* text : {"", "S-1-5-21", "S-1-5-21-", "S-1-5-21-1-2", "S-1-5-21-1-2-3-4", "S-1-5-21-1-2-", "S-1-5-21-1-2-4294967296",
+                             "S-1-5-21-01-2-3", "S-1-5-22-1-2-3", "s-1-5-21-1-2-3", "S-1-5-21-1-2--3", "S-1-5-21-1-2-3 "}) {
         EXPECT_FALSE(MachineSid::parse(text)) << text;
     }
 }
