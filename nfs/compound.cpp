@@ -25,7 +25,7 @@ void Compound::begin(std::uint32_t new_xid, std::uint32_t flavor) {
     keep_error_body = false;
     session.reset();
     slot = request_checksum = 0;
-    slot_taken = cache_this = uncached_retry = replayed = false;
+    slot_taken = cache_this = uncached_retry = replayed = changes_uncounted = false;
     replay.reset();
     client = 0;
     reply_limit = record_size_max;
@@ -103,7 +103,8 @@ std::size_t utf8_sequence(std::string_view s) {
     for (std::size_t i = 1; i < size; ++i) {
         if ((at(i) & 0xc0) != 0x80) return 0;
     }
-    if ((lead == 0xe0 && at(1) < 0xa0) || (lead == 0xed && at(1) > 0x9f) || (lead == 0xf0 && at(1) < 0x90) || (lead == 0xf4 && at(1) > 0x8f)) {
+    if ((lead == 0xe0 && at(1) < 0xa0) || (lead == 0xed && at(1) > 0x9f) || (lead == 0xf0 && at(1) < 0x90) ||
+        (lead == 0xf4 && at(1) > 0x8f)) {
         return 0;
     }
     return size;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "nfs/connection_state.h"
+#include "nfs/rpc/replay_cache.h"
 #include "nfs/service.h"
 #include "nfs/share_view.h"
 #include "nfs/wire/file_handle.h"
@@ -19,7 +20,6 @@
 #include "server/vfs/file_system.h"
 
 namespace strata::nfs {
-
 
 // What the current or the saved filehandle names.
 struct FileRef {
@@ -40,10 +40,10 @@ struct Compound {
     ConnectionState& connection;
 
     // --- who asks ---
-    Context ctx;                      // ctx.caller is always &caller; ctx.commit_point is always &commit_point
+    Context ctx;  // ctx.caller is always &caller; ctx.commit_point is always &commit_point
     CommitPoint commit_point;
-    Credentials authenticated;        // as the RPC header said, before squashing
-    Credentials caller;               // what the client acts as on the share of the current filehandle
+    Credentials authenticated;  // as the RPC header said, before squashing
+    Credentials caller;         // what the client acts as on the share of the current filehandle
     std::uint32_t auth_flavor = 0;
     std::shared_ptr<const ShareView> shares;
 
@@ -51,19 +51,22 @@ struct Compound {
     std::uint32_t xid = 0;
     std::uint32_t minor_version = 0;
     std::uint32_t operation_count = 0;
-    std::uint32_t operation_index = 0;    // of the operation that runs
-    bool keep_error_body = false;         // set by a handler whose error has a body of its own (LOCK's denied, SETATTR)
+    std::uint32_t operation_index = 0;  // of the operation that runs
+    bool keep_error_body = false;       // set by a handler whose error has a body of its own (LOCK's denied, SETATTR)
 
     // --- session (minor version 1 and up; null before SEQUENCE) ---
     std::shared_ptr<Session> session;
     std::uint32_t slot = 0;
-    bool slot_taken = false;              // ours until the reply is ready
-    std::uint32_t request_checksum = 0;   // tells a retry from another request that uses its slot and sequence
+    bool slot_taken = false;             // ours until the reply is ready
+    std::uint32_t request_checksum = 0;  // tells a retry from another request that uses its slot and sequence
     bool cache_this = false;
-    bool uncached_retry = false;          // the operation after SEQUENCE fails with retry_uncached_rep
-    bool replayed = false;                // SEQUENCE met a retry: `replay` is the whole reply's body
+    bool uncached_retry = false;  // the operation after SEQUENCE fails with retry_uncached_rep
+    bool replayed = false;        // this is a retry: `replay` is the whole reply's body
     std::shared_ptr<const std::vector<std::byte>> replay;
-    ClientId client = 0;                  // of the session; minor version 0: of the stateid or owner in the operation
+    // --- minor version 0 ---
+    ReplayCache::Key replay_key;
+    bool changes_uncounted = false;  // something was changed that no session and no owner counts: the reply is kept by replay_key
+    ClientId client = 0;             // of the session; minor version 0: of the stateid or owner in the operation
     std::size_t reply_limit = record_size_max;  // bytes of the whole RPC reply
     std::size_t request_bytes = 0;              // of the whole RPC call
     std::size_t reply_base = 0;                 // bytes of the writer before this COMPOUND's RPC reply
@@ -99,8 +102,9 @@ struct Compound {
 
 // How a COMPOUND ended.
 enum class Outcome : std::uint8_t {
-    replied,   // the reply is in the writer
-    dropped,   // no reply may be sent: its changes may not be durable; the connection is to be closed
+    replied,  // the reply is in the writer
+    ignored,  // no reply is sent: the request is a retransmission of one that runs
+    dropped,  // no reply may be sent: its changes may not be durable; the connection is to be closed
 };
 
 // Runs the COMPOUND whose arguments `in` stands at, and writes its COMPOUND4res to `out`. All that the reply promises is durable on return.

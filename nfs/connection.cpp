@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/container/small_vector.hpp>
 
 #include "nfs/rpc/message.h"
@@ -37,8 +38,8 @@ struct Connection::Worker {
     XdrWriter out;
     XdrWriter::Mark finished;  // replies before it are complete
     bool leading = true;
-    bool busy = false;         // inside a request
-    bool detached = false;     // counted in in_flight_
+    bool busy = false;      // inside a request
+    bool detached = false;  // counted in in_flight_
     std::size_t record_bytes = 0;
 };
 
@@ -75,7 +76,7 @@ void Connection::drain(std::shared_ptr<Connection> connection) {
         self->draining_ = true;
         // A leader that waits for a request has none to answer; with requests in flight the last one to be answered closes.
         const bool waiting = self->leader_ == nullptr || !self->leader_->busy;
-        if (waiting && self->in_flight_ == 0 && !self->writing_) self->close();
+        if (waiting && self->in_flight_ == 0 && !self->writing_ && !self->flush_expected_) self->close();
     });
 }
 
@@ -98,7 +99,7 @@ Task<> Connection::run() {
         leading = leading && leader_ == nullptr && may_lead();
     }
     const bool nobody_reads = leader_ == nullptr || (draining_ && !leader_->busy);
-    if (nobody_reads && in_flight_ == 0 && !writing_) close();
+    if (nobody_reads && in_flight_ == 0 && !writing_ && !flush_expected_) close();
 }
 
 // Reads and runs requests until another one leads (true: it may lead again) or the stream has ended (false).
@@ -116,7 +117,7 @@ Task<bool> Connection::lead(Worker& worker) {
             co_await serve(worker, std::move(record));
             if (!worker.leading) {
                 collect(worker);
-                co_await flush();
+                co_await flush_together();
                 co_return true;
             }
             if (worker.out.untaken() + replies_bytes_ < gather_bytes_max && replies_.size() < gather_replies_max) continue;
@@ -190,7 +191,7 @@ Task<> Connection::serve(Worker& worker, Slice record) {
         worker.finished = worker.out.mark();
     } else {
         worker.out.rewind(worker.finished);
-        close();
+        if (outcome == Outcome::dropped) close();
     }
 }
 
@@ -227,7 +228,8 @@ Task<Outcome> Connection::answer(Worker& worker, const Slice& record) {
         compound.request_bytes = record.size();
         compound.reply_base = start.used + start.attached + 4;
         write_accepted(out, call.xid, AcceptStat::success);
-        if (co_await run_compound(compound, in, out) == Outcome::dropped) co_return Outcome::dropped;
+        const auto outcome = co_await run_compound(compound, in, out);
+        if (outcome != Outcome::replied) co_return outcome;
     }
     const auto bytes = out.size() - start.used - start.attached - 4;
     out.patch(mark_at, static_cast<std::uint32_t>(bytes) | last_fragment);
@@ -266,6 +268,15 @@ void Connection::collect(Worker& worker) {
     if (reply.size() == 0 || closed_) return;
     replies_bytes_ += reply.size();
     replies_.push_back(std::move(reply));
+}
+
+// Requests that waited for the same thing resume one after the other: the first one lets the others finish, and sends for all.
+Task<> Connection::flush_together() {
+    if (flush_expected_) co_return;
+    flush_expected_ = true;
+    co_await boost::asio::post(executor_, boost::asio::use_awaitable_t<Executor>());
+    flush_expected_ = false;
+    co_await flush();
 }
 
 // Sends all that is ready, unless somebody does already: then that one sends these, too.

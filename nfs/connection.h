@@ -26,11 +26,11 @@ namespace strata::nfs {
 // Counters that all connections share.
 struct ConnectionMetrics {
     explicit ConnectionMetrics(Metrics& metrics);
-    Counter& connections;   // open now
+    Counter& connections;  // open now
     Counter& requests;
-    Counter& garbage;       // connections closed for what they sent
-    Counter& slow;          // connections closed for not sending or not taking in time
-    Counter& taken_over;    // requests that suspended and let others pass
+    Counter& garbage;     // connections closed for what they sent
+    Counter& slow;        // connections closed for not sending or not taking in time
+    Counter& taken_over;  // requests that suspended and let others pass
 };
 
 // Home executor only, except where noted. Kept alive by its own coroutines.
@@ -57,6 +57,7 @@ private:
     void take_over();
     void collect(Worker& worker);
     Task<> flush();
+    Task<> flush_together();
     bool may_lead() const;
     void close();
 
@@ -70,15 +71,16 @@ private:
     RecordReader records_;
     Instant record_deadline_ = Instant::max();  // of the record whose first bytes are here
 
-    Worker* leader_ = nullptr;         // null: nobody reads
-    bool takeover_expected_ = false;   // a look at whether the leader is stuck is queued on the executor
+    Worker* leader_ = nullptr;        // null: nobody reads
+    bool takeover_expected_ = false;  // a look at whether the leader is stuck is queued on the executor
     bool draining_ = false;
     bool closed_ = false;
     std::size_t in_flight_ = 0, in_flight_bytes_ = 0;  // requests that suspended and were passed
 
-    std::vector<Reply> replies_;       // ready to be sent
+    std::vector<Reply> replies_;  // ready to be sent
     std::size_t replies_bytes_ = 0;
     bool writing_ = false;
+    bool flush_expected_ = false;
 };
 
 }  // namespace strata::nfs

@@ -14,10 +14,10 @@ struct Session;
 
 // Used from the connection's home executor only.
 struct ConnectionState {
-    std::uint64_t id = 0;                  // unique in the process
+    std::uint64_t id = 0;  // unique in the process
     Endpoint remote, local;
     std::shared_ptr<const ShareView> shares;
-    std::shared_ptr<Session> last_session; // the session of the last SEQUENCE: saves the table's look-up
+    std::shared_ptr<Session> last_session;  // the session of the last SEQUENCE: saves the table's look-up
 };
 
 }  // namespace strata::nfs

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loop over a COMPOUND's operations: order, preconditions, reply bounds, durability (RFC 8881, 2.6.3 and 16.2).
+#include <algorithm>
+
 #include "nfs/compound.h"
 #include "nfs/ops/op.h"
 #include "nfs/state/session.h"
+#include "server/base/crc32c.h"
 
 namespace strata::nfs {
 
 namespace {
 
 constexpr std::uint32_t op_illegal_code = 10044;
-
+// Enough of a request to tell it from another.
+constexpr std::size_t checksummed_max = 4096;
 
 // The rules about where an operation may stand (2.10.6.1). `first`: it is the first of the COMPOUND.
 NfsStatus check_position(const Compound& compound, const OpEntry& op) {
@@ -45,49 +49,85 @@ NfsStatus absent_status(std::uint32_t code, std::uint32_t minor_version) {
     return code < 3 || code > largest_op(minor_version) ? NfsStatus::op_illegal : NfsStatus::notsupp;
 }
 
-Task<NfsStatus> run_op_at(Compound& compound, XdrReader& in, XdrWriter& out) {
-    const auto start = out.mark();
+// One operation under way: its row, and where its result stands in the reply.
+struct Step {
+    const OpEntry* op = nullptr;  // null: unknown in this minor version
+    NfsStatus status = NfsStatus::ok;
+    XdrWriter::Mark start, body;
+    std::size_t status_at = 0;
+};
+
+// Reads the operation's code and checks all that its row says. With a status of ok its handler is to run.
+Step begin_op(Compound& compound, XdrReader& in, XdrWriter& out) {
+    Step step;
+    step.start = out.mark();
     const auto code = in.u32();
     if (!in.ok()) {
+        step.status = NfsStatus::badxdr;
         out.u32(op_illegal_code);
-        out.u32(static_cast<std::uint32_t>(NfsStatus::badxdr));
-        co_return NfsStatus::badxdr;
-    }
-    const auto* op = find_op(code);
-    const bool known = op != nullptr && (op->minors & (1u << compound.minor_version)) != 0;
-    auto status = known ? check_preconditions(compound, *op, out) : absent_status(code, compound.minor_version);
-    out.u32(status == NfsStatus::op_illegal ? op_illegal_code : code);
-    const auto status_at = out.hole();
-    const auto body = out.mark();
-    compound.keep_error_body = false;
-    if (status == NfsStatus::ok) {
-        status = op->now != nullptr ? op->now(compound, in, out) : co_await op->run(compound, in, out);
-        if (status != NfsStatus::ok && !compound.keep_error_body) out.rewind(body);
-        if (out.size() - compound.reply_base > compound.reply_limit && !compound.replayed) {
-            out.rewind(body);
-            status = compound.cache_this ? NfsStatus::rep_too_big_to_cache : NfsStatus::rep_too_big;
-        }
-    }
-    if (status != NfsStatus::ok && known && op->error_has_bitmap && !compound.keep_error_body) out.u32(0);
-    if (compound.replayed) {
-        out.rewind(start);
     } else {
-        out.patch(status_at, static_cast<std::uint32_t>(status));
+        const auto* op = find_op(code);
+        if (op != nullptr && (op->minors & (1u << compound.minor_version)) != 0) step.op = op;
+        step.status = step.op != nullptr ? check_preconditions(compound, *op, out) : absent_status(code, compound.minor_version);
+        out.u32(step.status == NfsStatus::op_illegal ? op_illegal_code : code);
     }
-    co_return status;
+    step.status_at = out.hole();
+    step.body = out.mark();
+    compound.keep_error_body = false;
+    return step;
 }
 
-// Gives the slot back, with the reply if it is to be kept. Only now, when the reply is sure to stay true, may a retry have it.
-void finish_slot(Compound& compound, const XdrWriter& out, const XdrWriter::Mark& start, Outcome outcome) {
-    if (!compound.slot_taken) return;
-    compound.slot_taken = false;
-    std::shared_ptr<std::vector<std::byte>> reply;
-    if (compound.cache_this && outcome == Outcome::replied) {
-        reply = std::make_shared<std::vector<std::byte>>();
-        reply->reserve(out.size() - start.used - start.attached);
-        out.copy_since(start, *reply);
+// Drops the body of an error, and of a result that is too large; fills in the status.
+void end_op(Compound& compound, Step& step, XdrWriter& out) {
+    if (compound.replayed) return out.rewind(step.start);
+    const bool failed = step.status != NfsStatus::ok;
+    if (failed && !compound.keep_error_body) out.rewind(step.body);
+    if (!failed && out.size() - compound.reply_base > compound.reply_limit) {
+        out.rewind(step.body);
+        step.status = compound.cache_this ? NfsStatus::rep_too_big_to_cache : NfsStatus::rep_too_big;
     }
-    compound.session->finish(compound.slot, compound.request_checksum, std::move(reply));
+    if (step.status != NfsStatus::ok && step.op != nullptr && step.op->error_has_bitmap && !compound.keep_error_body) out.u32(0);
+    out.patch(step.status_at, static_cast<std::uint32_t>(step.status));
+}
+
+// Minor version 0: a request that was sent before gets its first reply, or none while it runs. False: run it.
+bool answer_again(Compound& compound, const XdrReader& in, Outcome& outcome) {
+    auto& cache = compound.service.replies;
+    const auto rest = in.rest();
+    const auto checksum = crc32c(rest.first(std::min(rest.size(), checksummed_max))) ^ static_cast<std::uint32_t>(rest.size());
+    compound.replay_key = ReplayCache::key(compound.connection.remote, compound.xid, checksum);
+    switch (cache.find(compound.replay_key, compound.service.runtime.clock->now(), compound.replay)) {
+        case ReplayCache::Found::nothing: return false;
+        case ReplayCache::Found::running: outcome = Outcome::ignored; return true;
+        case ReplayCache::Found::reply: compound.replayed = true; return true;
+    }
+    return false;
+}
+
+std::shared_ptr<std::vector<std::byte>> copy_reply(const XdrWriter& out, const XdrWriter::Mark& start) {
+    auto reply = std::make_shared<std::vector<std::byte>>();
+    reply->reserve(out.size() - start.used - start.attached);
+    out.copy_since(start, *reply);
+    return reply;
+}
+
+// Keeps the reply for a retry, if one may come. Only now, when the reply is sure to stay true, may a retry have it.
+void keep_reply(Compound& compound, const XdrWriter& out, const XdrWriter::Mark& start, Outcome outcome) {
+    const bool replied = outcome == Outcome::replied;
+    if (compound.slot_taken) {
+        compound.slot_taken = false;
+        compound.session->finish(compound.slot, compound.request_checksum,
+                                 replied && compound.cache_this ? copy_reply(out, start) : nullptr);
+    }
+    if (compound.changes_uncounted) compound.service.replies.finish(compound.replay_key, replied ? copy_reply(out, start) : nullptr);
+}
+
+NfsStatus check_header(const Compound& compound, const XdrReader& in) {
+    if (!in.ok()) return NfsStatus::badxdr;
+    if (compound.minor_version > 2) return NfsStatus::minor_vers_mismatch;
+    // With a session its own limit holds.
+    if (compound.minor_version == 0 && compound.operation_count > compound.service.config.operations_max) return NfsStatus::resource;
+    return NfsStatus::ok;
 }
 
 }  // namespace
@@ -97,36 +137,41 @@ Task<Outcome> run_compound(Compound& compound, XdrReader& in, XdrWriter& out) {
     const auto tag = in.text(tag_size_max);
     compound.minor_version = in.u32();
     compound.operation_count = in.u32();
+    auto status = check_header(compound, in);
+    auto outcome = Outcome::replied;
+    if (status == NfsStatus::ok && compound.minor_version == 0 && answer_again(compound, in, outcome)) {
+        if (compound.replayed) out.raw(*compound.replay);
+        co_return outcome;
+    }
     const auto status_at = out.hole();
     out.text(tag);
     const auto count_at = out.hole();
-    auto status = NfsStatus::ok;
     std::uint32_t done = 0;
-    if (!in.ok()) {
-        status = NfsStatus::badxdr;
-    } else if (compound.minor_version > 2) {
-        status = NfsStatus::minor_vers_mismatch;
-    } else if (compound.operation_count > compound.service.config.operations_max && compound.minor_version == 0) {
-        status = NfsStatus::resource;
-    } else {
-        for (; done < compound.operation_count && status == NfsStatus::ok && !compound.replayed; ++done) {
-            compound.operation_index = done;
-            status = co_await run_op_at(compound, in, out);
+    for (; done < compound.operation_count && status == NfsStatus::ok && !compound.replayed; ++done) {
+        compound.operation_index = done;
+        auto step = begin_op(compound, in, out);
+        if (step.status == NfsStatus::ok) {
+            if (step.op->mutates && compound.minor_version == 0 && !compound.changes_uncounted) {
+                compound.changes_uncounted = true;
+                compound.service.replies.begin(compound.replay_key, compound.service.runtime.clock->now());
+            }
+            step.status = step.op->now != nullptr ? step.op->now(compound, in, out) : co_await step.op->run(compound, in, out);
         }
+        end_op(compound, step, out);
+        status = step.status;
     }
     if (compound.replayed) {
         out.rewind(start);
         out.raw(*compound.replay);
-        co_return Outcome::replied;
+        co_return outcome;
     }
     out.patch(status_at, static_cast<std::uint32_t>(status));
     out.patch(count_at, done);
-    auto outcome = Outcome::replied;
     if (!compound.fs().settled(compound.ctx)) {
         const auto durable = co_await compound.fs().settle(compound.ctx);
         if (!durable) outcome = Outcome::dropped;
     }
-    finish_slot(compound, out, start, outcome);
+    keep_reply(compound, out, start, outcome);
     co_return outcome;
 }
 

@@ -16,7 +16,7 @@ Service::Service(Config c, Runtime r, Parts p)
       volume_hash(hash_of(parts.fs->volume())),
       started(runtime.clock->wall_time()),
       server_owner(config.server_owner.empty() ? fmt::format("strata-{:016x}", volume_hash) : config.server_owner),
-      clients(sessions, config.lease, config.clients_max),
+      clients(sessions, *parts.files, config.lease, config.clients_max),
       grace(*parts.records) {}
 
 Context Service::own_context() {

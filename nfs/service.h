@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "nfs/rpc/replay_cache.h"
 #include "nfs/state/client_table.h"
 #include "nfs/state/grace.h"
 #include "nfs/state/session.h"
@@ -20,9 +21,9 @@ namespace strata::nfs {
 
 struct Config {
     Duration lease = 60s;
-    Duration grace = 60s;                        // at most; ends when all recorded clients have reclaimed
-    Duration courtesy = 24h;                     // how long an expired client's state may stay while nobody wants it
-    std::size_t connections_max = 20000;         // past it, accepting pauses
+    Duration grace = 60s;                 // at most; ends when all recorded clients have reclaimed
+    Duration courtesy = 24h;              // how long an expired client's state may stay while nobody wants it
+    std::size_t connections_max = 20000;  // past it, accepting pauses
     std::size_t clients_max = 200000;
     std::size_t sessions_per_client_max = 16;
     std::uint32_t slots_max = 64;                // a session
@@ -50,11 +51,12 @@ struct Service {
     Log log;
     HandleKey handle_key{};
     std::uint64_t volume_hash = 0;
-    Timestamp started;                           // wall time
-    std::string server_owner;                    // so_major_id and scope: the same from every node that serves this group
+    Timestamp started;         // wall time
+    std::string server_owner;  // so_major_id and scope: the same from every node that serves this group
     SessionTable sessions;
     ClientTable clients;
     Grace grace;
+    ReplayCache replies;
 
     Service(Config c, Runtime r, Parts p);
 

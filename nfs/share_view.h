@@ -26,7 +26,8 @@ public:
 
     // Null: no share of that name admits this client.
     const vfs::Share* find(std::string_view name) const;
-    // The share that a handle was given out under. A renamed share is found by its root, if that is unambiguous. Null: none, or not admitted.
+    // The share that a handle was given out under. A renamed share is found by its root, if that is unambiguous. Null: none, or not
+    // admitted.
     const vfs::Share* find(const HandleContent& handle) const;
 
     // The pseudo root as an object: a directory 0555 of root's, own fsid, whose change follows the share table.

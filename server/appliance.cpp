@@ -74,8 +74,11 @@ Task<Result<>> Appliance::start() {
     if (!control) co_return fail(std::move(control.error()));
     control_ = std::move(*control);
 
+    tasks_.spawn(system_.io().executor(0), [this] { return reap_orphans_after_grace(); });
+
     CO_TRY(hints, co_await mount_hints(request, storage_->fs(), shares, config_.nfs));
     banner_ = fmt::format("ready: nfs {}, policy {}\n{}", config_.nfs.to_string(), storage_->policy().to_string(), hints);
+    if (storage_->policy().full.m == 0) banner_ += "hint: policy single keeps one copy: damage is found, but a lost disk is lost\n";
     co_return Result<>{};
 }
 
@@ -96,6 +99,16 @@ Task<Result<>> Appliance::open_nfs(const Context&) {
     config_.nfs = listener->local();  // port 0 was any free one
     nfs_->own(std::move(listener));
     co_return Result<>{};
+}
+
+// A file that was open and had lost its last name when the server went down belongs to whoever reclaims it within grace.
+Task<> Appliance::reap_orphans_after_grace() {
+    const Context ctx = internal();
+    co_await ctx.clock->sleep_for(std::chrono::seconds(config_.grace_seconds() + config_.nfs_lease_seconds));
+    if (tasks_.stopping()) co_return;
+    if (auto reaped = co_await storage_->volume().reap_orphans(ctx); !reaped) {
+        log_.warning("removed files could not be collected", {{"error", to_string(reaped.error())}});
+    }
 }
 
 Task<Result<boost::json::object>> Appliance::answer(const boost::json::object& request) {
@@ -127,8 +140,11 @@ Task<Error> Appliance::failed() {
 Task<Result<>> Appliance::stop(Duration limit) {
     Context ctx = internal();
     ctx.deadline = ctx.clock->now() + limit;
-    if (control_) CO_CHECK_OK(co_await control_->stop(ctx.clock->now() + limit / 3));
+    // What does not end in its time is cut off; the data are flushed and closed all the same.
+    if (control_) (void)co_await control_->stop(ctx.clock->now() + limit / 6);
     control_.reset();
+    tasks_.stop();
+    (void)co_await tasks_.wait(*ctx.clock, ctx.clock->now() + limit / 6);
     if (nfs_) co_await nfs_->stop(ctx.clock->now() + limit / 3);
     Result<> closed;
     if (storage_) closed = co_await storage_->close(ctx);

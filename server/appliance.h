@@ -8,6 +8,7 @@
 #include <boost/json/object.hpp>
 
 #include "server/base/system_runtime.h"
+#include "server/base/task_group.h"
 #include "server/config.h"
 #include "server/control_socket.h"
 #include "server/quick_start.h"
@@ -38,6 +39,7 @@ public:
 private:
     Task<Result<boost::json::object>> answer(const boost::json::object& request);
     Task<Result<>> open_nfs(const Context& ctx);
+    Task<> reap_orphans_after_grace();
     Context internal() const;
 
     SystemRuntime& system_;
@@ -51,6 +53,7 @@ private:
     std::unique_ptr<nfs::Server> nfs_;
     std::unique_ptr<ControlSocket> control_;
     std::string banner_;
+    TaskGroup tasks_;
 };
 
 }  // namespace strata

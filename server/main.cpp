@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <future>
-#include <thread>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -61,7 +60,7 @@ int serve(Config config) {
     StreamLogSink sink(STDERR_FILENO, ::isatty(STDERR_FILENO) == 0);
     Log log(sink, "stratad", config.log_level);
     raise_limits(log);
-    const int threads = config.threads > 0 ? config.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+    const int threads = config.threads > 0 ? config.threads : std::max(1, static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN)));
     SystemRuntime system(threads, sink);
 
     boost::asio::io_context main_thread(1);

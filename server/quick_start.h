@@ -16,9 +16,9 @@ struct Owner {
     std::uint32_t uid = 0, gid = 0;
 };
 
-// All shares, sorted by name: those of the settings database, and those of `specs` that were not there: a directory of the same name in the volume's
-// root, a domain of its own, owned by `owner` with mode 0755 unless the spec says otherwise. Durable on return.
-// A directory that a crash left without its record is taken over. Owner and mode contradict only where they are neither what the
+// All shares, sorted by name: those of the settings database, and those of `specs` that were not there: a directory of the same name in
+// the volume's root, a domain of its own, owned by `owner` with mode 0755 unless the spec says otherwise. Durable on return. A
+// directory that a crash left without its record is taken over. Owner and mode contradict only where they are neither what the
 // directory has now nor what it was made with: clients may chown and chmod it, and the same command line still starts the server.
 // Errors: config: a spec contradicts what is stored; the message names both values. bad_message, bad_version: a record, named.
 Task<Result<vfs::ShareList>> ensure_shares(const Context& ctx, vfs::FileSystem& fs, vfs::RecordStore& records,

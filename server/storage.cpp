@@ -128,16 +128,17 @@ Task<Result<>> Storage::number_stores(const Context& ctx) {
 
 Task<Result<>> Storage::open_meta(const Context&) {
     std::vector<cluster::StoreDisk> places;
-    bool fresh = true;
+    bool unused = node_.policy.empty();  // the node file is written when the volume is there
     for (const auto& store : opened_) {
         if (store.store == nullptr) continue;
         places.push_back({store.identity, store.disk});
-        fresh = fresh && store.fresh;
+        unused = unused && store.store->space().live_bytes == 0;
     }
-    cluster::MetaStoreConfig config;
+    cluster::MetaStoreConfig config = config_.metadata;
     config.copies = policy_.full.m + 1;
-    // Stores that held data before hold metadata too; making new ones over them would lose the volume.
-    config.create = fresh && places.size() == opened_.size();
+    // Where data are, metadata are too; making new ones over them would lose the volume. A first start that did not live to make the
+    // volume left stores without either.
+    config.create = unused && places.size() == opened_.size();
     config.rebuild = config_.background;
     CO_TRY(meta, co_await cluster::open_meta_store(runtime_, std::move(places), config));
     meta_ = std::move(meta);
@@ -146,10 +147,10 @@ Task<Result<>> Storage::open_meta(const Context&) {
 
 void Storage::open_volume() {
     catalog_ = std::make_unique<cluster::VolumeCatalog>(runtime_, *meta_);
-    repairer_ = std::make_unique<cluster::Repairer>(runtime_, cluster::RepairConfig{});
+    repairer_ = std::make_unique<cluster::Repairer>(runtime_, config_.repair);
     stripes_ = std::make_unique<cluster::StripeIo>(runtime_, *stores_, *repairer_);
-    scrubber_ = std::make_unique<cluster::Scrubber>(runtime_, cluster::ScrubConfig{}, *stripes_, *stores_, *catalog_, *repairer_);
-    orphans_ = std::make_unique<cluster::OrphanCollector>(runtime_, cluster::OrphanConfig{}, *stores_, *catalog_);
+    scrubber_ = std::make_unique<cluster::Scrubber>(runtime_, config_.scrub, *stripes_, *stores_, *catalog_, *repairer_);
+    orphans_ = std::make_unique<cluster::OrphanCollector>(runtime_, config_.orphans, *stores_, *catalog_);
     cluster::VolumeParts parts;
     parts.runtime = &runtime_;
     parts.meta = meta_.get();

@@ -35,6 +35,10 @@ struct StorageConfig {
     std::optional<cluster::Policy> policy;  // for a new volume; of an old one it must agree
     cluster::SegmentStoreConfig segments;
     cluster::VolumeConfig volume;
+    cluster::MetaStoreConfig metadata;  // sizes and times; how many copies, and when to make them, Storage decides
+    cluster::RepairConfig repair;
+    cluster::ScrubConfig scrub;
+    cluster::OrphanConfig orphans;
     bool background = true;  // repair, scrub, collection of orphans; false for `check`
 };
 

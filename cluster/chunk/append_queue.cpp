@@ -164,7 +164,8 @@ void AppendQueue::take_removals(Batch& batch) {
         const std::size_t n = std::min(removals_per_record_max, removals_.size() - at);
         auto record = std::make_unique<AppendRecord>();
         record->kind = RecordKind::removals;
-        record->removals.assign(removals_.begin() + static_cast<std::ptrdiff_t>(at), removals_.begin() + static_cast<std::ptrdiff_t>(at + n));
+        record->removals.assign(removals_.begin() + static_cast<std::ptrdiff_t>(at),
+                                removals_.begin() + static_cast<std::ptrdiff_t>(at + n));
         record->data = BufferChain::copy_of(encode_removals(record->removals));
         record->checksums = ShardChecksums::of(record->data);
         record->may_use_reserve = true;

@@ -72,20 +72,20 @@ private:
     void apply(const Pending& item);
 
     SegmentStoreState& state_;
-    SegmentWriter writer_;                       // the flusher's alone
+    SegmentWriter writer_;  // the flusher's alone
     // Guarded by state_.mutex:
     std::deque<PendingPtr> queue_;
     std::vector<Removal> removals_;
-    std::set<ShardKey> in_flight_;               // keys of puts that are queued or being written
+    std::set<ShardKey> in_flight_;  // keys of puts that are queued or being written
     std::uint64_t queued_bytes_ = 0;
     std::uint64_t last_ticket_ = 0;
     bool flushing_ = false;
     bool closed_ = false;
 
-    Signal done_;                                // tickets up to here are finished
+    Signal done_;  // tickets up to here are finished
     Counter& puts_;
     Counter& syncs_;
-    std::unique_ptr<Pool> pool_;                 // last: its thread uses all of the above
+    std::unique_ptr<Pool> pool_;  // last: its thread uses all of the above
 };
 
 }  // namespace strata::cluster

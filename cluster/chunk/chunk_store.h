@@ -59,15 +59,15 @@ struct ShardInfo {
 
 enum class StoreState : std::uint8_t {
     online,
-    read_only,   // reads and removals only: full past its reserve, or asked to
-    failed,      // I/O errors: not used until replaced or reopened
-    missing,     // folder absent, or without its identity (perhaps not mounted)
+    read_only,  // reads and removals only: full past its reserve, or asked to
+    failed,     // I/O errors: not used until replaced or reopened
+    missing,    // folder absent, or without its identity (perhaps not mounted)
 };
 
 struct StoreSpace {
-    std::uint64_t total_bytes = 0;      // of the disk that is ours to use
-    std::uint64_t free_bytes = 0;       // for new shards, after the reserve for compaction, sealing and the log
-    std::uint64_t live_bytes = 0;       // of shards that are not removed
+    std::uint64_t total_bytes = 0;  // of the disk that is ours to use
+    std::uint64_t free_bytes = 0;   // for new shards, after the reserve for compaction, sealing and the log
+    std::uint64_t live_bytes = 0;   // of shards that are not removed
 };
 
 class ChunkStore {
@@ -92,7 +92,7 @@ public:
     virtual StoreState state() const = 0;
     virtual StoreSpace space() const = 0;
     virtual Uuid identity() const = 0;
-    virtual std::string description() const = 0;   // for people: the folder
+    virtual std::string description() const = 0;  // for people: the folder
     // Waits for puts under way and stops background work.
     virtual Task<> close() = 0;
 };

@@ -9,7 +9,7 @@ namespace strata::cluster {
 
 namespace {
 
-constexpr int read_errors_before_failed = 8;   // in a row: then it is the disk, not a sector
+constexpr int read_errors_before_failed = 8;  // in a row: then it is the disk, not a sector
 
 }  // namespace
 
@@ -141,9 +141,8 @@ Task<Result<BufferChain>> SegmentChunkStore::get(const Context&, ShardKey key, s
 
 Task<Result<>> SegmentChunkStore::verify(const Context&, ShardKey key, std::uint32_t digest) {
     co_return co_await read_pool_->run([=, this] {
-        return read_where_it_is(key, [&](const Found& found) {
-            return verify_shard(*found.file, {state_.identity.uuid, key, found.location}, digest);
-        });
+        return read_where_it_is(
+            key, [&](const Found& found) { return verify_shard(*found.file, {state_.identity.uuid, key, found.location}, digest); });
     });
 }
 

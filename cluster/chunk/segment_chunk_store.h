@@ -29,7 +29,7 @@ public:
     // Errors: store_missing, corrupt (identity), bad_version, io.
     static Task<Result<std::shared_ptr<SegmentChunkStore>>> open(const Runtime& runtime, std::shared_ptr<Disk> disk,
                                                                  SegmentStoreConfig config);
-    ~SegmentChunkStore() override;   // after close()
+    ~SegmentChunkStore() override;  // after close()
 
     Task<Result<>> put(const Context& ctx, ShardKey key, BufferChain bytes, ShardChecksums checksums) override;
     Task<Result<BufferChain>> get(const Context& ctx, ShardKey key, std::uint32_t offset, std::uint32_t length,
@@ -74,7 +74,7 @@ private:
     SegmentStoreState& state_;
     Opening opening_;
     Counter& corrupt_reads_;
-    std::atomic<int> read_errors_{0};      // in a row
+    std::atomic<int> read_errors_{0};  // in a row
     std::unique_ptr<Pool> read_pool_;
     AppendQueue queue_;
     Upkeep upkeep_;

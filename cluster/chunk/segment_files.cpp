@@ -2,11 +2,11 @@
 // Making, opening and removing segment files.
 #include "cluster/chunk/segment_files.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <charconv>
 #include <optional>
+
+#include <fmt/format.h>
 
 #include "cluster/chunk/segment_checkpoint.h"
 

@@ -23,15 +23,15 @@ std::string checkpoint_path(std::uint32_t sequence);
 struct Segment {
     std::uint32_t sequence = 0;
     std::shared_ptr<File> file;
-    std::uint32_t size_blocks = 0;     // of the file
+    std::uint32_t size_blocks = 0;  // of the file
     std::uint32_t used_blocks = 0;
-    std::uint32_t live_blocks = 0;     // of records whose shard is in the index
+    std::uint32_t live_blocks = 0;  // of records whose shard is in the index
     std::uint32_t live_shards = 0;
-    std::uint32_t removals = 0;        // entries that cancel records of other segments that still exist
+    std::uint32_t removals = 0;  // entries that cancel records of other segments that still exist
     bool sealed = false;
     bool checkpointed = false;
-    bool stuck = false;                // parts of it cannot be read: not compacted
-    std::vector<SegmentEntry> entries; // until there is a checkpoint
+    bool stuck = false;                 // parts of it cannot be read: not compacted
+    std::vector<SegmentEntry> entries;  // until there is a checkpoint
 };
 using SegmentPtr = std::shared_ptr<Segment>;
 

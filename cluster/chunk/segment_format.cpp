@@ -57,7 +57,8 @@ std::optional<RecordHeader> peek_head(std::span<const std::byte> fixed, const Re
     if (load_le<std::uint64_t>(in) != record_magic) return std::nullopt;
     RecordHeader header;
     const auto kind = load_le<std::uint8_t>(in + 10);
-    if (kind != static_cast<std::uint8_t>(RecordKind::shard) && kind != static_cast<std::uint8_t>(RecordKind::removals)) return std::nullopt;
+    if (kind != static_cast<std::uint8_t>(RecordKind::shard) && kind != static_cast<std::uint8_t>(RecordKind::removals))
+        return std::nullopt;
     header.kind = static_cast<RecordKind>(kind);
     header.key.shard = load_le<std::uint8_t>(in + 11);
     header.key.chunk.volume = load_le<std::uint32_t>(in + 12);

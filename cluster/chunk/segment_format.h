@@ -40,12 +40,12 @@ enum class RecordKind : std::uint8_t { shard = 1, removals = 2 };
 
 struct RecordHeader {
     RecordKind kind = RecordKind::shard;
-    ShardKey key;                       // zero for removals
-    std::uint32_t length = 0;           // bytes of data
+    ShardKey key;              // zero for removals
+    std::uint32_t length = 0;  // bytes of data
     std::uint32_t segment = 0;
-    std::uint32_t block = 0;            // own position in the segment, in blocks
+    std::uint32_t block = 0;  // own position in the segment, in blocks
     std::uint32_t digest = 0;
-    std::uint32_t synced_before = 0;    // when this was written, all blocks before this one were on stable storage
+    std::uint32_t synced_before = 0;  // when this was written, all blocks before this one were on stable storage
     Uuid store{};
 };
 
@@ -58,9 +58,7 @@ constexpr std::size_t data_offset(std::size_t length) {
     const std::size_t head = head_size(length);
     return head + length <= record_block ? head : blocks_for(head) * record_block;
 }
-constexpr std::uint32_t record_blocks(std::size_t length) {
-    return static_cast<std::uint32_t>(blocks_for(data_offset(length) + length));
-}
+constexpr std::uint32_t record_blocks(std::size_t length) { return static_cast<std::uint32_t>(blocks_for(data_offset(length) + length)); }
 constexpr std::uint32_t record_blocks_max = record_blocks(shard_size_max);
 
 // The head with its table, padded up to data_offset().
@@ -84,7 +82,7 @@ Result<RecordHead> decode_head(std::span<const std::byte> bytes, const RecordPos
 
 struct Removal {
     ShardKey key;
-    std::uint32_t segment = 0;   // of the record it removes
+    std::uint32_t segment = 0;  // of the record it removes
 };
 std::vector<std::byte> encode_removals(std::span<const Removal> removals);
 // Errors: corrupt.

@@ -19,8 +19,7 @@ struct ShardPosition {
 
 // The bytes [offset, offset + length) of the shard; the range lies inside. Only the blocks it touches are read and checked, and the
 // digest of the shard's checksums if it is given (not 0). Errors: corrupt, io.
-Result<BufferChain> read_shard(File& file, const ShardPosition& position, std::uint32_t offset, std::uint32_t length,
-                               std::uint32_t digest);
+Result<BufferChain> read_shard(File& file, const ShardPosition& position, std::uint32_t offset, std::uint32_t length, std::uint32_t digest);
 
 // Reads and checks all of it. Errors: corrupt, io.
 Result<> verify_shard(File& file, const ShardPosition& position, std::uint32_t digest);

@@ -18,18 +18,18 @@ namespace strata::cluster {
 struct SegmentEntry {
     RecordKind kind = RecordKind::shard;
     ShardKey key;
-    std::uint32_t place = 0;      // shard: block where its record starts; removal: segment of the removed record
-    std::uint32_t length = 0;     // shards
+    std::uint32_t place = 0;   // shard: block where its record starts; removal: segment of the removed record
+    std::uint32_t length = 0;  // shards
     std::uint32_t digest = 0;
     friend bool operator==(const SegmentEntry&, const SegmentEntry&) = default;
 };
 
 struct SegmentContents {
     std::vector<SegmentEntry> entries;
-    std::uint32_t used_blocks = 0;        // up to the end of the last record
-    std::uint32_t damaged_records = 0;    // kept, though some of their blocks are bad
-    std::uint32_t damaged_blocks = 0;     // neither zero nor part of a record, before the tail; or unreadable
-    std::uint32_t torn_records = 0;       // dropped from the tail
+    std::uint32_t used_blocks = 0;      // up to the end of the last record
+    std::uint32_t damaged_records = 0;  // kept, though some of their blocks are bad
+    std::uint32_t damaged_blocks = 0;   // neither zero nor part of a record, before the tail; or unreadable
+    std::uint32_t torn_records = 0;     // dropped from the tail
 };
 
 // Reads the whole file, data included. Errors: bad_version (a later release wrote it), io (the size cannot be told).

@@ -28,6 +28,11 @@ void SegmentSet::drop(std::uint32_t sequence) {
     for (auto& [target, holders] : removals_) holders.erase(sequence);
 }
 
+void SegmentSet::forget_removals(std::uint32_t holder) {
+    for (auto& [target, holders] : removals_) holders.erase(holder);
+    if (const auto segment = find(holder)) segment->removals = 0;
+}
+
 void SegmentSet::release(const ShardLocation& location) {
     live_bytes_ -= location.length;
     if (const auto segment = find(location.segment)) {

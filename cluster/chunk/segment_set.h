@@ -34,6 +34,9 @@ public:
     // The segment `holder` now carries a removal of a record in `target`.
     void count_removal(std::uint32_t holder, std::uint32_t target);
 
+    // Its removals were carried on to other segments: it is only waiting to be dropped.
+    void forget_removals(std::uint32_t holder);
+
     // Replays a segment's entries; segments in ascending order.
     void replay(std::uint32_t segment, std::span<const SegmentEntry> entries);
 

@@ -24,7 +24,7 @@ struct SegmentStoreState {
     StoreSpaceGauge space;
     Log log;
 
-    std::mutex mutex;      // guards `set` and the counters of its segments; never held during I/O
+    std::mutex mutex;  // guards `set` and the counters of its segments; never held during I/O
     SegmentSet set;
     std::atomic<bool> failed{false};
 

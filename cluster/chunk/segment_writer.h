@@ -20,9 +20,9 @@ struct AppendRecord {
     ShardKey key;
     BufferChain data;
     ShardChecksums checksums;
-    std::vector<Removal> removals;      // kind removals; the data are their encoding
-    bool may_use_reserve = false;       // compaction and removals
-    Result<> outcome;                   // no_space, invalid_argument
+    std::vector<Removal> removals;  // kind removals; the data are their encoding
+    bool may_use_reserve = false;   // compaction and removals
+    Result<> outcome;               // no_space, invalid_argument
     std::uint32_t segment = 0, block = 0;
 };
 
@@ -34,7 +34,7 @@ public:
     // Segments that append() or seal() opened and finished since the last call; the store's table has to learn of both.
     struct Changes {
         std::vector<SegmentPtr> opened;
-        std::vector<SegmentPtr> sealed;    // with their entries
+        std::vector<SegmentPtr> sealed;  // with their entries
     };
     Changes take_changes() { return std::exchange(changes_, {}); }
 
@@ -61,10 +61,10 @@ private:
     Uuid store_;
     std::uint32_t next_sequence_;
     SegmentPtr active_;
-    std::uint32_t position_ = 0;          // next block of the active segment, behind the group being formed
-    std::uint32_t written_ = 0;           // and behind what has been written and synced
-    bool reserved_ = false;               // the active segment was taken from the reserve
-    std::vector<SegmentEntry> entries_;   // of the active segment
+    std::uint32_t position_ = 0;         // next block of the active segment, behind the group being formed
+    std::uint32_t written_ = 0;          // and behind what has been written and synced
+    bool reserved_ = false;              // the active segment was taken from the reserve
+    std::vector<SegmentEntry> entries_;  // of the active segment
     Changes changes_;
     std::atomic<std::uint64_t> remaining_{0};
 };

@@ -2,11 +2,11 @@
 // Reading, writing and making the identity of a store.
 #include "cluster/chunk/store_identity.h"
 
-#include <fmt/format.h>
-
 #include <cctype>
 #include <charconv>
 #include <optional>
+
+#include <fmt/format.h>
 
 #include "cluster/chunk/segment_files.h"
 #include "server/base/crc32c.h"
@@ -92,6 +92,20 @@ Result<StoreIdentity> decode_identity(std::string_view text) {
     return identity;
 }
 
+namespace {
+
+// Copies are of one length. Errors: of the first one.
+Result<StoreIdentity> first_whole_copy(std::string_view text) {
+    const std::size_t size = encode(StoreIdentity{}).size();
+    auto first = decode_identity(text.substr(0, size));
+    for (std::size_t at = size; !first && at < text.size(); at += size) {
+        if (auto later = decode_identity(text.substr(at, size))) return later;
+    }
+    return first;
+}
+
+}  // namespace
+
 Result<StoreIdentity> read_identity(Disk& disk) {
     auto bytes = read_file(disk, identity_path, 4096);
     if (!bytes) {
@@ -100,7 +114,7 @@ Result<StoreIdentity> read_identity(Disk& disk) {
         }
         return fail(std::move(bytes.error()));
     }
-    auto identity = decode_identity({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
+    auto identity = first_whole_copy({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
     if (!identity) return fail(identity.error().code, disk.description() + ": " + identity.error().detail);
     return identity;
 }
@@ -118,7 +132,8 @@ Result<StoreIdentity> format_store(Disk& disk, const Uuid& cluster, Random& rand
     CHECK_OK(disk.make_folder(segment_folder));
     CHECK_OK(disk.sync_folder(""));
     const StoreIdentity identity{random_uuid(random), cluster};
-    const std::string text = encode(identity);
+    std::string text;
+    for (int copy = 0; copy < identity_copies; ++copy) text += encode(identity);
     CHECK_OK(replace_file(disk, identity_path, std::as_bytes(std::span(text))));
     CHECK_OK(disk.sync_folder(""));
     return identity;

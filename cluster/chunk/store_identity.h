@@ -6,6 +6,7 @@
 //   uuid 0123...            32 hexadecimal digits
 //   cluster 0123...
 //   checksum 89abcdef       CRC-32C of all lines above
+// and that three times over, so that one flipped bit does not cost a store.
 #pragma once
 
 #include <string>
@@ -19,6 +20,7 @@
 namespace strata::cluster {
 
 constexpr std::string_view identity_path = "store.identity";
+constexpr int identity_copies = 3;
 
 struct StoreIdentity {
     Uuid uuid{};

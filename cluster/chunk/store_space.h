@@ -15,10 +15,10 @@
 namespace strata::cluster {
 
 struct SegmentStoreConfig {
-    std::uint64_t segment_bytes = 0;         // preallocated at once; 0: 256 MiB, on small disks a 64th of the disk but at least 16 MiB
-    std::uint64_t capacity_bytes = 0;        // what the store's segments may take; 0: the whole disk
-    std::uint64_t log_reserve_bytes = 0;     // kept free for the metadata log; 0: a hundredth of the disk, 16 MiB .. 1 GiB
-    unsigned compact_below_percent = 30;     // sealed segments with less alive are compacted
+    std::uint64_t segment_bytes = 0;      // preallocated at once; 0: 256 MiB, on small disks a 64th of the disk but at least 16 MiB
+    std::uint64_t capacity_bytes = 0;     // what the store's segments may take; 0: the whole disk
+    std::uint64_t log_reserve_bytes = 0;  // kept free for the metadata log; 0: a hundredth of the disk, 16 MiB .. 1 GiB
+    unsigned compact_below_percent = 30;  // sealed segments with less alive are compacted
     int read_threads = 4;
     std::size_t batch_bytes_max = 32u << 20;   // put into one write
     std::size_t queue_bytes_max = 256u << 20;  // waiting puts; past it put() waits before it queues

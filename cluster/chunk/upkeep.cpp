@@ -13,9 +13,9 @@ namespace strata::cluster {
 
 namespace {
 
-constexpr std::size_t move_bytes = 8u << 20;         // copied at once
-constexpr unsigned percent_when_tight = 90;          // when the store is nearly full, a tenth freed is worth a copy
-constexpr std::size_t short_segments_max = 8;        // left behind by starts, before they are merged
+constexpr std::size_t move_bytes = 8u << 20;   // copied at once
+constexpr unsigned percent_when_tight = 90;    // when the store is nearly full, a tenth freed is worth a copy
+constexpr std::size_t short_segments_max = 8;  // left behind by starts, before they are merged
 
 }  // namespace
 
@@ -142,8 +142,7 @@ Task<Result<>> Upkeep::compact(SegmentPtr victim) {
         at += n;
     }
     std::lock_guard lock(state_.mutex);
-    // What is left alive here came in between plan and now: impossible for a sealed segment.
-    if (victim->live_shards == 0) victim->removals = 0;
+    if (victim->live_shards == 0) state_.set.forget_removals(victim->sequence);
     co_return Result<>{};
 }
 

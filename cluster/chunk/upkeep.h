@@ -34,7 +34,7 @@ private:
     Task<Result<>> compact(SegmentPtr victim);
     // Blocking parts of compaction.
     struct Plan {
-        std::vector<AppendQueue::Move> moves;   // without their data
+        std::vector<AppendQueue::Move> moves;  // without their data
         std::vector<Removal> removals;
     };
     Result<Plan> plan(const Segment& victim);

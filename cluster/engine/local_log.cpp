@@ -28,8 +28,7 @@ LocalLog::LocalLog(const Runtime& runtime, Uuid volume, LocalLogConfig config)
 LocalLog::~LocalLog() = default;
 
 LocalLog::Member LocalLog::make_member(StoreDisk store) {
-    return {std::make_shared<LogCopy>(std::move(store), config_.segment_bytes, config_.spares_max),
-            runtime_.make_pool("meta-log", 1)};
+    return {std::make_shared<LogCopy>(std::move(store), config_.segment_bytes, config_.spares_max), runtime_.make_pool("meta-log", 1)};
 }
 
 std::vector<LocalLog::Member> LocalLog::members() const {
@@ -63,7 +62,8 @@ Task<> LocalLog::scan_all(std::vector<std::pair<Member, LogCopyContent>>& conten
             sound.emplace_back(member, std::move(*scan));
             continue;
         }
-        log_.error("a copy of the metadata log cannot be read", {{"store", member.copy->description()}, {"error", to_string(scan.error())}});
+        log_.error("a copy of the metadata log cannot be read",
+                   {{"store", member.copy->description()}, {"error", to_string(scan.error())}});
         losses_.push_back({member.copy->store(), scan.error()});
         retired_.push_back(member.pool);
     }
@@ -94,7 +94,8 @@ void LocalLog::merge(const std::vector<std::pair<Member, LogCopyContent>>& conte
             last = std::max(last, placed.record.last());
             auto& entry = by_last[placed.record.last()];
             if (entry.places.empty() || placed.record.epoch > entry.record.epoch) entry = Entry{placed.record, {}};
-            if (placed.record.epoch == entry.record.epoch && placed.record.first == entry.record.first) entry.places.emplace_back(member, placed);
+            if (placed.record.epoch == entry.record.epoch && placed.record.first == entry.record.first)
+                entry.places.emplace_back(member, placed);
         }
     }
     last_ = last;

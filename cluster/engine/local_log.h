@@ -19,8 +19,8 @@ namespace strata::cluster {
 
 struct LocalLogConfig {
     std::size_t segment_bytes = 16u << 20;
-    int spares_max = 1;             // emptied segments kept for reuse, on each store
-    Duration write_timeout = 30s;   // a store that hangs for longer is dropped
+    int spares_max = 1;            // emptied segments kept for reuse, on each store
+    Duration write_timeout = 30s;  // a store that hangs for longer is dropped
 };
 
 class LocalLog final : public MetaLog {
@@ -36,7 +36,8 @@ public:
     // Opens the copies on `stores` (empty ones are fine), which all hold every durable record but for what rotted: what one lacks of the
     // longest run of records is copied from the others. A store that fails meanwhile is in losses().
     // Errors: io (no copy is left), bad_version.
-    static Task<Result<std::unique_ptr<LocalLog>>> open(const Runtime& runtime, Uuid volume, std::vector<StoreDisk> stores, LocalLogConfig config);
+    static Task<Result<std::unique_ptr<LocalLog>>> open(const Runtime& runtime, Uuid volume, std::vector<StoreDisk> stores,
+                                                        LocalLogConfig config);
     ~LocalLog() override;
     const std::vector<Loss>& losses() const { return losses_; }
 
@@ -88,12 +89,12 @@ private:
     OnLoss on_loss_;
     std::vector<Loss> losses_;
 
-    mutable std::mutex mutex_;               // what follows
+    mutable std::mutex mutex_;  // what follows
     std::vector<Member> members_;
     std::vector<std::shared_ptr<Pool>> retired_;  // of dropped copies: joined at the end, as they may hang
-    std::map<std::uint64_t, Entry> index_;   // by first command; without a gap
-    std::uint64_t last_ = 0;                 // durable
-    std::uint64_t proposed_ = 0;             // last_, or the end of the batch under way
+    std::map<std::uint64_t, Entry> index_;        // by first command; without a gap
+    std::uint64_t last_ = 0;                      // durable
+    std::uint64_t proposed_ = 0;                  // last_, or the end of the batch under way
 };
 
 }  // namespace strata::cluster

@@ -13,7 +13,7 @@ namespace strata::cluster {
 
 namespace {
 
-constexpr std::string_view segment_prefix = "log-";     // log-<first>-<epoch>-<salt>
+constexpr std::string_view segment_prefix = "log-";  // log-<first>-<epoch>-<salt>
 constexpr std::string_view spare_prefix = "spare-";
 constexpr std::string_view passing_prefix = "new-";
 constexpr std::size_t segment_size_max = log_payload_size_max + (64u << 20);
@@ -22,7 +22,8 @@ constexpr std::size_t zeros_at_once = 1u << 20;
 std::string in_folder(std::string_view name) { return fmt::format("{}/{}", meta_folder, name); }
 
 std::string segment_name(const LogSegmentHeader& header, std::uint64_t number) {
-    return fmt::format("{}{:016x}-{:08x}-{:08x}-{}", segment_prefix, header.first, header.epoch, static_cast<std::uint32_t>(header.salt), number);
+    return fmt::format("{}{:016x}-{:08x}-{:08x}-{}", segment_prefix, header.first, header.epoch, static_cast<std::uint32_t>(header.salt),
+                       number);
 }
 
 // Real blocks, not just reserved ones: an fdatasync over blocks that were written before need not change the file's own metadata.
@@ -79,7 +80,8 @@ Result<std::vector<std::byte>> LogCopy::read(const PlacedRecord& placed) {
     bytes.resize(count);
     const auto record = decode_log_record(bytes, placed.salt);
     if (!record || record->first != placed.record.first || record->count != placed.record.count) {
-        return fail(Errc::corrupt, fmt::format("the log record at {} in {} of {} is damaged", placed.record.offset, placed.segment, description()));
+        return fail(Errc::corrupt,
+                    fmt::format("the log record at {} in {} of {} is damaged", placed.record.offset, placed.segment, description()));
     }
     return bytes;
 }

@@ -25,8 +25,8 @@ struct StoreDisk {
 // A record where it lies.
 struct PlacedRecord {
     LogRecord record;
-    std::string segment;       // file name
-    std::uint64_t salt = 0;    // the segment's
+    std::string segment;     // file name
+    std::uint64_t salt = 0;  // the segment's
 };
 
 // What a store's segments hold, as found at opening.
@@ -56,7 +56,7 @@ public:
     static Result<> erase(Disk& disk);
 
     const Uuid& store() const { return store_; }
-    const std::string& last_segment() const { return segments_.back().name; }   // after append()
+    const std::string& last_segment() const { return segments_.back().name; }  // after append()
     std::uint64_t last_offset() const { return last_offset_; }                 // of the record that append() wrote
     std::string description() const { return disk_->description(); }
 
@@ -75,8 +75,8 @@ private:
     const std::shared_ptr<Disk> disk_;
     const std::size_t segment_bytes_;
     const int spares_max_;
-    std::vector<Segment> segments_;          // by first index; if `file_` is set the last is open
-    std::vector<std::string> spares_;        // file names
+    std::vector<Segment> segments_;    // by first index; if `file_` is set the last is open
+    std::vector<std::string> spares_;  // file names
     std::unique_ptr<File> file_;
     std::uint64_t offset_ = 0, capacity_ = 0, last_offset_ = 0;
     std::uint64_t names_given_ = 0;

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint64_t segment_magic = 0x31474f4c41525453;  // "STRALOG1"
 constexpr std::uint32_t segment_version = 1;
-constexpr std::uint32_t record_magic = 0x4352544c;           // "LTRC"
+constexpr std::uint32_t record_magic = 0x4352544c;  // "LTRC"
 constexpr std::size_t segment_crc_offset = 8 + 4 + 16 + 8 + 4 + 8;
 constexpr std::size_t record_crc_offset = log_record_header_size - 4;
 static_assert(std::endian::native == std::endian::little);

@@ -28,8 +28,8 @@ constexpr std::size_t log_payload_size_max = 256u << 20;
 
 struct LogSegmentHeader {
     std::array<std::uint8_t, 16> volume{};
-    std::uint64_t first = 1;   // no record in the segment is older; all older ones were durable when it was begun
-    std::uint32_t epoch = 0;   // of the owner that began it
+    std::uint64_t first = 1;  // no record in the segment is older; all older ones were durable when it was begun
+    std::uint32_t epoch = 0;  // of the owner that began it
     std::uint64_t salt = 0;
 };
 

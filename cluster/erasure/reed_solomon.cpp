@@ -2,10 +2,10 @@
 // Reed-Solomon by ISA-L: a systematic code whose first k rows are the identity, the rest a Cauchy matrix; every k rows are invertible.
 #include "cluster/erasure/reed_solomon.h"
 
-#include <isa-l/erasure_code.h>
-
 #include <array>
 #include <cstring>
+
+#include <isa-l/erasure_code.h>
 
 #include "server/base/assert.h"
 
@@ -14,7 +14,7 @@ namespace strata::cluster {
 namespace {
 
 constexpr int shards_total_max = 32;
-constexpr std::size_t table_bytes = 32;   // of ISA-L, for each coefficient
+constexpr std::size_t table_bytes = 32;  // of ISA-L, for each coefficient
 
 // ISA-L takes pointers to non-const but only writes to the outputs.
 std::uint8_t* bytes_of(const std::byte* p) { return const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(p)); }

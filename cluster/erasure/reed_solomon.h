@@ -30,7 +30,7 @@ private:
                     std::span<std::byte* const> out, std::size_t length) const;
 
     int k_, m_;
-    std::vector<std::uint8_t> matrix_;         // (k+m) x k
+    std::vector<std::uint8_t> matrix_;  // (k+m) x k
     std::vector<std::uint8_t> encode_tables_;
 };
 

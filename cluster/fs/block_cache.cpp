@@ -10,8 +10,8 @@ namespace strata::cluster {
 namespace {
 
 constexpr std::size_t shards_most = 16;
-constexpr std::size_t shard_least = 8 << 20;     // bytes: a shard smaller than a few slabs would keep nothing
-constexpr std::uint32_t blocks_of_shard = 16;    // neighbours stay together, so that a slab is counted in one shard
+constexpr std::size_t shard_least = 8 << 20;   // bytes: a shard smaller than a few slabs would keep nothing
+constexpr std::uint32_t blocks_of_shard = 16;  // neighbours stay together, so that a slab is counted in one shard
 
 }  // namespace
 

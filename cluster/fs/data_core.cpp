@@ -9,6 +9,22 @@ namespace strata::cluster {
 namespace {
 
 constexpr std::size_t extents_per_page = 2000;
+constexpr std::uint64_t plenty = std::uint64_t{4} << 30;  // of space: above this a look is good for a while
+constexpr Duration look_valid = 100ms;
+
+std::uint64_t mix(std::uint64_t h) {
+    h ^= h >> 33;
+    h *= 0xff51afd7ed558ccdull;
+    h ^= h >> 33;
+    h *= 0xc4ceb9fe1a85ec53ull;
+    return h ^ (h >> 33);
+}
+
+std::uint64_t hash_of(const MetaStore::Volume& volume) {
+    std::uint64_t h = 0;
+    for (const auto byte : volume.uuid) h = mix(h ^ byte);
+    return mix(h ^ volume.epoch);
+}
 
 }  // namespace
 
@@ -48,7 +64,10 @@ DataCore::DataCore(DataEngine::Parts p, DataConfig c)
       log(parts.runtime->log("cluster.data")),
       internal{.clock = parts.runtime->clock, .log = &log, .caller = &superuser, .commit_point = nullptr},
       cache(config.cache_bytes_max),
-      reader(*parts.stripes, cache, *parts.runtime->clock) {}
+      reader(*parts.stripes, cache, *parts.runtime->clock),
+      volume_hash_(hash_of(parts.meta->volume())) {}
+
+std::uint64_t DataCore::verifier() const { return mix(volume_hash_ ^ losses.load()); }
 
 FileData& DataCore::data_of(const NodePtr& node) {
     if (node->data == nullptr) {
@@ -159,8 +178,20 @@ void DataCore::set_allocated(Node& node) {
     node.row.allocated = small > 0 ? (small + sector - 1) / sector * sector : node.data->map.allocated();
 }
 
-Result<> DataCore::check_space(vfs::DomainId domain, std::uint64_t bytes) const {
-    if (parts.available(domain) < unwritten_bytes() + bytes) return fail(Errc::no_space);
+Result<> DataCore::check_space(vfs::DomainId domain, std::uint64_t bytes) {
+    const std::uint64_t wanted = unwritten_bytes() + bytes;
+    const Instant now = clock().now();
+    {
+        std::lock_guard lock(space_mutex_);
+        const auto at = space_.find(domain);
+        if (at != space_.end() && now < at->second.valid_until && wanted + plenty < at->second.available) return {};
+    }
+    const std::uint64_t available = parts.available(domain);
+    {
+        std::lock_guard lock(space_mutex_);
+        space_[domain] = {available, now + look_valid};
+    }
+    if (available < wanted) return fail(Errc::no_space);
     return {};
 }
 

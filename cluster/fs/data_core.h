@@ -71,7 +71,8 @@ public:
     std::size_t pinned_bytes() const { return pinned_.load(std::memory_order_relaxed); }
     std::uint64_t unwritten_bytes() const { return unwritten_.load(std::memory_order_relaxed); }
     // Errors: no_space.
-    Result<> check_space(vfs::DomainId domain, std::uint64_t bytes) const;
+    Result<> check_space(vfs::DomainId domain, std::uint64_t bytes);
+    std::uint64_t verifier() const;
 
     // Runs job(0) .. job(count-1), at most `lanes` at once, on the caller's executor; resumes when all have ended.
     Task<> run_all(std::size_t count, std::size_t lanes, std::function<Task<>(std::size_t)> job);
@@ -84,12 +85,12 @@ public:
     const DataConfig config;
     Log log;
     const Credentials superuser = Credentials::superuser();
-    const Context internal;          // of background work: the superuser, no deadline, nobody to reply to
+    const Context internal;  // of background work: the superuser, no deadline, nobody to reply to
     BlockCache cache;
     ChunkReader reader;
     DirtyQueue queue;
-    Signal released;                 // counts: memory of dirty data went back
-    Signal kick;                     // counts: the background flusher has work
+    Signal released;  // counts: memory of dirty data went back
+    Signal kick;      // counts: the background flusher has work
     std::atomic<std::uint64_t> losses{0};
     std::atomic<bool> stopping{false};
     std::atomic<bool> pressed{false};  // the background flusher was told that memory gets short
@@ -98,6 +99,13 @@ public:
 private:
     Task<Result<>> load_map(const Context& ctx, MapId id, ExtentMap& map);
 
+    struct SpaceSeen {
+        std::uint64_t available = 0;
+        Instant valid_until;
+    };
+    const std::uint64_t volume_hash_;
+    std::mutex space_mutex_;
+    std::map<vfs::DomainId, SpaceSeen> space_;
     std::mutex bump_mutex_;
     std::atomic<std::size_t> pinned_{0};
     std::atomic<std::uint64_t> unwritten_{0};

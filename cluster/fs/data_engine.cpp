@@ -4,7 +4,7 @@
 
 #include <boost/asio/this_coro.hpp>
 
-#include "cluster/fs/data_impl.h"
+#include "cluster/fs/data_phases.h"
 
 namespace strata::cluster {
 
@@ -12,14 +12,6 @@ namespace {
 
 constexpr std::uint32_t mode_setuid = 04000, mode_setgid = 02000, mode_group_execute = 010;
 constexpr std::uint64_t flush_early = 64 << 20;  // dirty bytes of one file that are worth flushing before anybody asks
-
-std::uint64_t mix(std::uint64_t h) {
-    h ^= h >> 33;
-    h *= 0xff51afd7ed558ccdull;
-    h ^= h >> 33;
-    h *= 0xc4ceb9fe1a85ec53ull;
-    return h ^ (h >> 33);
-}
 
 }  // namespace
 
@@ -88,12 +80,7 @@ void DataEngine::forget(Node& node) {
     node.data->loaded = false;
 }
 
-std::uint64_t DataEngine::write_verifier() const {
-    const auto& volume = impl_->core.meta().volume();
-    std::uint64_t h = 0;
-    for (const auto byte : volume.uuid) h = mix(h ^ byte);
-    return mix(mix(h ^ volume.epoch) ^ impl_->core.losses.load());
-}
+std::uint64_t DataEngine::write_verifier() const { return impl_->core.verifier(); }
 
 Task<Result<>> DataEngine::flush_all(const Context&) {
     DataCore& core = impl_->core;

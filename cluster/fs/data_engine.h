@@ -19,11 +19,11 @@
 namespace strata::cluster {
 
 struct DataConfig {
-    std::size_t dirty_bytes_max = 512u << 20;     // memory pinned by dirty data before writers wait
+    std::size_t dirty_bytes_max = 512u << 20;  // memory pinned by dirty data before writers wait
     Duration dirty_age_max = 10s;
-    std::size_t cache_bytes_max = 512u << 20;     // clean blocks
-    Duration seal_age = 30min;                    // ragged extents untouched for so long become coded stripes
-    Duration failed_age_max = 5min;               // dirty data that cannot be written for so long are given up (the verifier changes)
+    std::size_t cache_bytes_max = 512u << 20;  // clean blocks
+    Duration seal_age = 30min;                 // ragged extents untouched for so long become coded stripes
+    Duration failed_age_max = 5min;            // dirty data that cannot be written for so long are given up (the verifier changes)
 };
 
 class DataEngine {
@@ -33,7 +33,7 @@ public:
         MetaStore* meta = nullptr;
         ChunkIo* stripes = nullptr;
         std::function<Policy(vfs::DomainId)> policy;
-        std::function<ChunkId()> new_chunk;      // never reused
+        std::function<ChunkId()> new_chunk;  // never reused
         std::function<MapId()> new_map;
         // Space that new data may take under the domain's policy, in bytes of file data (no_space is answered before buffering).
         std::function<std::uint64_t(vfs::DomainId)> available;

@@ -2,7 +2,7 @@
 // DataEngine: reads: from memory without suspending, else through chunks, with read-ahead; and the map of data and holes.
 #include <boost/asio/this_coro.hpp>
 
-#include "cluster/fs/data_impl.h"
+#include "cluster/fs/data_phases.h"
 
 namespace strata::cluster {
 
@@ -15,12 +15,8 @@ constexpr int attempts_max = 4;
 bool read_from_memory(const Node& node, ChunkReader& reader, std::uint64_t from, std::uint64_t to, BufferChain& out) {
     return for_each_part(node, from, to, [&](FilePart part) {
         switch (part.kind) {
-            case FilePart::Kind::memory:
-                out.append(std::move(part.bytes));
-                return true;
-            case FilePart::Kind::hole:
-                out.append(BufferChain::zeros(part.length));
-                return true;
+            case FilePart::Kind::memory: out.append(std::move(part.bytes)); return true;
+            case FilePart::Kind::hole: out.append(BufferChain::zeros(part.length)); return true;
             case FilePart::Kind::chunk:
                 return reader.read_cached(part.chunk->id, part.chunk_offset, static_cast<std::uint32_t>(part.length), out);
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // DataEngine: content that changes by metadata alone: size, holes, allocation, clones, the end of a file.
-#include "cluster/fs/data_impl.h"
+#include "cluster/fs/data_phases.h"
 
 namespace strata::cluster {
 
@@ -124,7 +124,8 @@ Task<Result<>> DataEngine::Impl::prepare_extents(const Context& ctx, NodePtr nod
             d.must_chunk = true;
             if (!d.flush_active && !small.empty()) {
                 DirtyRanges stored;
-                stored.put(0, {BufferChain::copy_of(std::string_view(small)).flatten(), 0, static_cast<std::uint32_t>(small.size()), false});
+                stored.put(0,
+                           {BufferChain::copy_of(std::string_view(small)).flatten(), 0, static_cast<std::uint32_t>(small.size()), false});
                 d.dirty.put_under(stored);
                 core.changed(node);
             }
@@ -233,8 +234,8 @@ bool DataEngine::Impl::clone_extents(const Context& ctx, const NodePtr& source, 
     return true;
 }
 
-Task<Result<>> DataEngine::clone(const Context& ctx, NodePtr source, std::uint64_t source_offset, NodePtr target, std::uint64_t target_offset,
-                                 std::uint64_t length) {
+Task<Result<>> DataEngine::clone(const Context& ctx, NodePtr source, std::uint64_t source_offset, NodePtr target,
+                                 std::uint64_t target_offset, std::uint64_t length) {
     DataCore& core = impl_->core;
     const bool to_end = length == 0;
     for (int attempt = 0; attempt < attempts_max; ++attempt) {
@@ -249,8 +250,8 @@ Task<Result<>> DataEngine::clone(const Context& ctx, NodePtr source, std::uint64
             if (to_end) length = size - source_offset;
             if (length == 0) co_return Result<>{};
             if (target_offset > vfs::file_size_max || length > vfs::file_size_max - target_offset) co_return fail(Errc::too_big);
-            const bool aligned = (source_offset | target_offset) % data_page_size == 0 &&
-                                 (length % data_page_size == 0 || source_offset + length == size);
+            const bool aligned =
+                (source_offset | target_offset) % data_page_size == 0 && (length % data_page_size == 0 || source_offset + length == size);
             const bool overlap = source == target && source_offset < target_offset + length && target_offset < source_offset + length;
             if (!aligned || overlap) co_return fail(Errc::invalid_argument);
             if (source_offset == 0 && target_offset == 0 && impl_->clone_inline(ctx, source, target, length)) co_return Result<>{};

@@ -17,7 +17,7 @@ using ChunkPtr = std::shared_ptr<const Chunk>;
 
 struct MappedExtent {
     std::uint64_t length = 0;
-    ChunkPtr chunk;                  // null: allocated, not written, reads as zeros
+    ChunkPtr chunk;  // null: allocated, not written, reads as zeros
     std::uint32_t chunk_offset = 0;
 };
 
@@ -77,7 +77,7 @@ private:
 // References that one command takes and gives, over all files that it changes.
 struct References {
     std::map<ChunkId, std::int32_t> delta;
-    std::vector<ChunkPtr> dropped;            // no longer named by a map that named them: perhaps dead, once the command is applied
+    std::vector<ChunkPtr> dropped;  // no longer named by a map that named them: perhaps dead, once the command is applied
 };
 
 // One change of one map. Every step is done on the map at once; finish() tells the rows. The file's mutex is held throughout.

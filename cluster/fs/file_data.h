@@ -24,31 +24,31 @@ public:
     // back; the flush commits what is left. That is the order between them.
     DirtyRanges flushing;
     ExtentMap map;
-    bool loaded = false;          // `map` is the file's
+    bool loaded = false;  // `map` is the file's
     bool loading = false;
-    bool flush_active = false;    // claimed: from before the generation is taken until it is committed or put back
-    bool rewriting = false;       // the sealer works on this file
-    bool ragged = false;          // known to the sealer
+    bool flush_active = false;        // claimed: from before the generation is taken until it is committed or put back
+    bool rewriting = false;           // the sealer works on this file
+    bool ragged = false;              // known to the sealer
     std::set<std::uint64_t> crowded;  // regions (their offsets) that the sealer shall merge
-    bool must_chunk = false;      // the next flush moves inline data to a chunk, however small the file is
+    bool must_chunk = false;          // the next flush moves inline data to a chunk, however small the file is
 
-    std::uint64_t written = 0;            // counts changes; what it was when a generation was taken, is in that generation
+    std::uint64_t written = 0;  // counts changes; what it was when a generation was taken, is in that generation
     std::uint64_t flushing_up_to = 0;
-    std::uint64_t flushed_up_to = 0;      // submitted
-    std::uint64_t flush_size = 0;         // row.size as the generation under way knows it
-    LogIndex flush_index = 0;             // newest command with this file's content
-    std::uint64_t failed_up_to = 0;       // newest generation that could not be written, and why
+    std::uint64_t flushed_up_to = 0;  // submitted
+    std::uint64_t flush_size = 0;     // row.size as the generation under way knows it
+    LogIndex flush_index = 0;         // newest command with this file's content
+    std::uint64_t failed_up_to = 0;   // newest generation that could not be written, and why
     std::uint64_t failures = 0;
     std::optional<Error> failure;
     std::optional<Instant> failing_since;
 
-    std::uint64_t ticket = 0;             // in the queue of dirty files; 0: not in it
-    Instant changed_at;                   // last change of content
-    std::uint64_t read_next = 0;          // where a sequential reader would go on
-    std::uint64_t read_ahead_to = 0;      // asked for up to here
+    std::uint64_t ticket = 0;         // in the queue of dirty files; 0: not in it
+    Instant changed_at;               // last change of content
+    std::uint64_t read_next = 0;      // where a sequential reader would go on
+    std::uint64_t read_ahead_to = 0;  // asked for up to here
     std::uint32_t read_ahead_window = 0;
 
-    std::size_t counted_pinned = 0;       // as the engine's totals know it
+    std::size_t counted_pinned = 0;  // as the engine's totals know it
     std::uint64_t counted_bytes = 0;
 
     std::shared_ptr<Signal> flush_ended;  // counts flush attempts and loads that ended
@@ -60,8 +60,8 @@ struct FilePart {
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
     Kind kind = Kind::hole;
-    Slice bytes;                          // memory
-    ChunkPtr chunk;                       // chunk
+    Slice bytes;     // memory
+    ChunkPtr chunk;  // chunk
     std::uint32_t chunk_offset = 0;
 };
 

@@ -31,7 +31,7 @@ public:
     Task<Result<>> wait_for_memory(const Context& ctx);
 
 private:
-    struct Part {                        // of a file, in a new chunk
+    struct Part {  // of a file, in a new chunk
         std::size_t file = 0;
         std::uint64_t offset = 0;
         std::uint32_t length = 0;
@@ -40,14 +40,14 @@ private:
     struct NewChunk {
         BufferChain data;
         std::vector<Part> parts;
-        ChunkPtr written;                // null: not (yet) written
-        bool packed = false;             // of short runs, perhaps of several files
+        ChunkPtr written;     // null: not (yet) written
+        bool packed = false;  // of short runs, perhaps of several files
     };
     struct Round {
-        std::vector<NodePtr> files;      // claimed, by inode number
+        std::vector<NodePtr> files;  // claimed, by inode number
         std::vector<NewChunk> chunks;
         Policy policy;
-        std::optional<Error> error;      // the first
+        std::optional<Error> error;  // the first
     };
 
     // What needs no chunk is submitted at once: small files into their row, changes of size and times. False: it needs a flush. mutex held.

@@ -92,7 +92,8 @@ void Flusher::tell_sealer(const Round& round) {
             if (chunk.packed || chunk.written->geometry != round.policy.full) sealer_.consider(node);
             const std::uint64_t region = part.offset / region_size * region_size;
             if (node->data->crowded.contains(region)) continue;
-            if (node->data->map.count(region, region + region_size, region_extents_max + 1) > region_extents_max) sealer_.crowded(node, region);
+            if (node->data->map.count(region, region + region_size, region_extents_max + 1) > region_extents_max)
+                sealer_.crowded(node, region);
         }
     }
 }

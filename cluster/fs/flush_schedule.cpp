@@ -8,7 +8,7 @@ namespace strata::cluster {
 
 namespace {
 
-constexpr std::size_t files_per_round = 32;    // their mutexes are held together at the commit
+constexpr std::size_t files_per_round = 32;  // their mutexes are held together at the commit
 constexpr std::size_t files_per_look = 512;
 constexpr std::size_t rounds_at_once = 4;
 constexpr Duration look_every = 1s;

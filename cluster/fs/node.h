@@ -26,22 +26,22 @@ struct Node {
     explicit Node(InodeRow r);
     ~Node();
 
-    const InodeNumber number;           // immutable, like the generation
+    const InodeNumber number;  // immutable, like the generation
     const std::uint32_t generation;
     const vfs::FileType type;
 
     std::mutex mutex;
-    InodeRow row;                       // newest, with what UNSTABLE writes changed (size, mtime, change)
-    std::uint64_t durable_size = 0;     // regular files: the size that commands carry: UNSTABLE writes raise it only when flushed
-    LogIndex pending = 0;               // newest command that changed what others see of this node; UNSTABLE writes do not count
-    LogIndex pending_any = 0;           // newest command that carries any row of this node: it stays in memory until that is applied
-    bool unflushed = false;             // `row` has changes that no command carries yet (UNSTABLE writes)
-    bool removed = false;               // no names left; content goes when `pins` is zero
-    bool dead = false;                  // content gone too: every further use is stale
-    std::shared_ptr<const vfs::Acl> acl;                             // decoded row.acl
-    std::optional<std::map<std::string, std::string>> xattrs;        // loaded
+    InodeRow row;                         // newest, with what UNSTABLE writes changed (size, mtime, change)
+    std::uint64_t durable_size = 0;       // regular files: the size that commands carry: UNSTABLE writes raise it only when flushed
+    LogIndex pending = 0;                 // newest command that changed what others see of this node; UNSTABLE writes do not count
+    LogIndex pending_any = 0;             // newest command that carries any row of this node: it stays in memory until that is applied
+    bool unflushed = false;               // `row` has changes that no command carries yet (UNSTABLE writes)
+    bool removed = false;                 // no names left; content goes when `pins` is zero
+    bool dead = false;                    // content gone too: every further use is stale
+    std::shared_ptr<const vfs::Acl> acl;  // decoded row.acl
+    std::optional<std::map<std::string, std::string>> xattrs;  // loaded
     std::unique_ptr<Directory> directory;
-    std::unique_ptr<FileData> data;     // made by the data engine at first use
+    std::unique_ptr<FileData> data;  // made by the data engine at first use
 
     std::atomic<std::uint32_t> pins{0};  // open files
 

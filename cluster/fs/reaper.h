@@ -37,7 +37,7 @@ public:
 private:
     struct Candidate {
         ChunkPtr chunk;
-        LogIndex index = 0;         // 0: not known yet
+        LogIndex index = 0;  // 0: not known yet
         NodePtr node;
         std::uint64_t readers = 0;  // reads with lower tickets may have seen the chunk
     };

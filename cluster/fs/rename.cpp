@@ -35,9 +35,9 @@ bool chain_unchanged(const std::vector<NodePtr>& chain) {
 
 // The nodes of one rename; all mutexes held.
 struct Move {
-    const Node& from;
+    Node& from;
     Node& to;
-    const Node& node;
+    Node& node;
     Node* target;  // null: the new name is free
     bool is_dir;
 };
@@ -64,6 +64,18 @@ void replace(Volume& volume, const Move& move, Command& command) {
     }
     volume.touch(*move.target);
     volume.drop_if_unreferenced(*move.target, command);
+}
+
+void change_parents(Volume& volume, const Move& move) {
+    const bool new_parent = move.from.number != move.to.number;
+    if (move.is_dir && new_parent) {
+        --move.from.row.link_count;
+        ++move.to.row.link_count;
+        move.node.row.parent = move.to.number;
+    }
+    volume.touch_directory(move.from);
+    if (new_parent) volume.touch_directory(move.to);
+    volume.touch(move.node);
 }
 
 }  // namespace
@@ -133,14 +145,7 @@ Task<Result<vfs::Renamed>> ClusterFileSystem::rename(const Context& ctx, vfs::Fi
             replace(volume_, move, command);
             renamed.replaced = vfs::FileId{target.node->number, target.node->generation};
         }
-        if (is_dir && from != to) {
-            --from->row.link_count;
-            ++to->row.link_count;
-            node->row.parent = to->number;
-        }
-        volume_.touch_directory(*from);
-        if (from != to) volume_.touch_directory(*to);
-        volume_.touch(*node);
+        change_parents(volume_, move);
         const EntryRow row = entry_row(*to, new_name, *node);
         command.push_back(PutEntry{row});
         const LogIndex index = from == to ? volume_.submit(std::move(command), {from.get(), node.get()})

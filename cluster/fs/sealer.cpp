@@ -9,7 +9,7 @@ namespace strata::cluster {
 namespace {
 
 constexpr Duration look_every = 1s;
-constexpr Duration resting = 2s;                 // a file that nobody wrote for so long may be merged
+constexpr Duration resting = 2s;                  // a file that nobody wrote for so long may be merged
 constexpr std::size_t region_extents_hard = 512;  // merged even while it is being written
 
 }  // namespace
@@ -149,8 +149,8 @@ Task<Result<>> Sealer::merge(NodePtr node, Instant resting_since) {
         if (node->dead || node->data == nullptr) co_return Result<>{};
         FileData& d = *node->data;
         for (auto it = d.crowded.begin(); it != d.crowded.end();) {
-            const bool due = d.changed_at <= resting_since ||
-                             d.map.count(*it, *it + region_size, region_extents_hard) >= region_extents_hard;
+            const bool due =
+                d.changed_at <= resting_since || d.map.count(*it, *it + region_size, region_extents_hard) >= region_extents_hard;
             if (due) regions.push_back(*it);
             it = due ? d.crowded.erase(it) : std::next(it);
         }

@@ -17,10 +17,10 @@ namespace strata::cluster {
 constexpr std::uint64_t data_page_size = 4096;
 
 struct DirtyPiece {
-    Slice store;              // the memory
-    std::uint32_t skip = 0;   // of the piece's first byte inside `store`
+    Slice store;             // the memory
+    std::uint32_t skip = 0;  // of the piece's first byte inside `store`
     std::uint32_t length = 0;
-    bool page = false;        // `store` is one page of ours and lies like the file's page
+    bool page = false;  // `store` is one page of ours and lies like the file's page
 
     Slice bytes() const { return store.sub(skip, length); }
 };
@@ -38,7 +38,7 @@ public:
     void clear();
 
     bool empty() const { return pieces_.empty(); }
-    std::uint64_t end() const;          // of the last piece; 0 if there is none
+    std::uint64_t end() const;  // of the last piece; 0 if there is none
     std::uint64_t bytes() const { return bytes_; }
     // Memory kept alive, in bytes: whole slabs.
     std::size_t pinned() const { return pinned_; }
@@ -46,7 +46,8 @@ public:
     const std::map<std::uint64_t, DirtyPiece>& pieces() const { return pieces_; }
     bool touches(std::uint64_t from, std::uint64_t to) const;
 
-    // Walks [from, to): on_piece(offset, slice) and on_gap(from, to), in order, until one returns false. Returns whether it came to the end.
+    // Walks [from, to): on_piece(offset, slice) and on_gap(from, to), in order, until one returns false. Returns whether it came to the
+    // end.
     template <class OnPiece, class OnGap>
     bool visit(std::uint64_t from, std::uint64_t to, OnPiece&& on_piece, OnGap&& on_gap) const {
         if (pieces_.empty()) return from >= to || on_gap(from, to);

@@ -142,8 +142,10 @@ Task<std::vector<std::optional<Error>>> SqliteMetaStore::write_everywhere(const 
     std::lock_guard lock(round->mutex);
     for (std::size_t i = 0; i < sites.size(); ++i) {
         places.push_back(sites[i].first);
-        if (!round->results[i]) failures[i] = Error(Errc::timed_out, "the store does not answer");
-        else if (!*round->results[i]) failures[i] = round->results[i]->error();
+        if (!round->results[i])
+            failures[i] = Error(Errc::timed_out, "the store does not answer");
+        else if (!*round->results[i])
+            failures[i] = round->results[i]->error();
     }
     co_return failures;
 }
@@ -386,8 +388,10 @@ Task<Result<>> SqliteMetaStore::drop_replica(const Context&, Uuid store) {
         int others = 0;
         for (const auto& member : members_) {
             if (member->lost || !member->counts) continue;
-            if (member->place.store == store) found = true;
-            else ++others;
+            if (member->place.store == store)
+                found = true;
+            else
+                ++others;
         }
         if (!found) co_return fail(Errc::not_found, "the store has no replica of the metadata");
         if (others == 0) co_return fail(Errc::busy, "this is the last replica of the metadata");

@@ -32,7 +32,10 @@ std::string names_of(const std::vector<Uuid>& stores) {
 class MetaOpening {
 public:
     MetaOpening(const Runtime& runtime, std::vector<StoreDisk> places, MetaStoreConfig config)
-        : runtime_(runtime), places_(std::move(places)), config_(config), log_(runtime.log("cluster.meta")),
+        : runtime_(runtime),
+          places_(std::move(places)),
+          config_(config),
+          log_(runtime.log("cluster.meta")),
           pool_(runtime.make_pool("meta-open", 1)) {}
 
     Task<Result<std::unique_ptr<SqliteMetaStore>>> run();
@@ -57,10 +60,10 @@ private:
     std::unique_ptr<Pool> pool_;
     std::vector<Found> found_;
     ReplicaManifest newest_;
-    std::vector<StoreDisk> usable_;                      // members that hold every durable command
-    std::vector<std::shared_ptr<Replica>> replicas_;     // their sound databases
+    std::vector<StoreDisk> usable_;                   // members that hold every durable command
+    std::vector<std::shared_ptr<Replica>> replicas_;  // their sound databases
     std::unique_ptr<LocalLog> records_;
-    std::set<Uuid> durable_;                             // stores whose databases durably have all
+    std::set<Uuid> durable_;  // stores whose databases durably have all
     LogIndex last_ = 0;
     std::unique_ptr<SqliteMetaStore> store_;
 };
@@ -69,7 +72,8 @@ Task<> MetaOpening::read_manifests() {
     for (const auto& place : places_) {
         auto manifest = co_await pool_->run([&place] { return read_manifest(*place.disk); });
         if (!manifest && manifest.error() != Errc::not_found) {
-            log_.warning("a store's metadata manifest cannot be read", {{"store", place.disk->description()}, {"error", to_string(manifest.error())}});
+            log_.warning("a store's metadata manifest cannot be read",
+                         {{"store", place.disk->description()}, {"error", to_string(manifest.error())}});
         }
         found_.push_back({place, std::move(manifest)});
     }
@@ -89,22 +93,28 @@ Result<> MetaOpening::choose_newest() {
     for (const auto& found : found_) {
         if (!found.manifest) continue;
         if (found.manifest->volume != newest_.volume) {
-            return fail(Errc::config, fmt::format("the stores hold metadata of different volumes: {} on {}, {} elsewhere",
-                                                  uuid_text(found.manifest->volume), found.place.disk->description(), uuid_text(newest_.volume)));
+            return fail(Errc::config,
+                        fmt::format("the stores hold metadata of different volumes: {} on {}, {} elsewhere",
+                                    uuid_text(found.manifest->volume), found.place.disk->description(), uuid_text(newest_.volume)));
         }
         const bool same_age = !newest_.newer_than(*found.manifest);
         if (same_age && found.manifest->nonce != newest_.nonce) {
-            return fail(Errc::config, fmt::format("the stores hold two histories of the metadata (epoch {}, generation {}); {} is on one side: "
-                                                  "remove the store whose copy shall be given up", newest_.epoch, newest_.generation,
-                                                  found.place.disk->description()));
+            return fail(Errc::config,
+                        fmt::format("the stores hold two histories of the metadata (epoch {}, generation {}); {} is on one side: "
+                                    "remove the store whose copy shall be given up",
+                                    newest_.epoch, newest_.generation, found.place.disk->description()));
         }
         // Only one generation is written at a time, so that a member is at most one behind.
-        if (newest_.lists(found.place.store) && found.manifest->generation + 1 >= newest_.generation) usable_.push_back(found.place);
-        else log_.info("a store's metadata are not of the newest generation", {{"store", found.place.disk->description()}});
+        if (newest_.lists(found.place.store) && found.manifest->generation + 1 >= newest_.generation)
+            usable_.push_back(found.place);
+        else
+            log_.info("a store's metadata are not of the newest generation", {{"store", found.place.disk->description()}});
     }
     if (!usable_.empty()) return {};
-    return fail(Errc::store_missing, fmt::format("the newest metadata (generation {}) are on the stores {}, none of which is here; opening with "
-                                                 "what is here would lose acknowledged changes", newest_.generation, names_of(newest_.members)));
+    return fail(Errc::store_missing,
+                fmt::format("the newest metadata (generation {}) are on the stores {}, none of which is here; opening with "
+                            "what is here would lose acknowledged changes",
+                            newest_.generation, names_of(newest_.members)));
 }
 
 Task<Result<>> MetaOpening::make_volume() {
@@ -162,7 +172,8 @@ Result<> MetaOpening::drop_hopeless() {
         return true;
     });
     if (!replicas_.empty()) return {};
-    return fail(Errc::corrupt, fmt::format("no metadata database is sound enough to be brought up to date: the log has {} to {}", log_first, log_last));
+    return fail(Errc::corrupt,
+                fmt::format("no metadata database is sound enough to be brought up to date: the log has {} to {}", log_first, log_last));
 }
 
 Task<Result<>> MetaOpening::replay() {
@@ -191,7 +202,8 @@ Task<> MetaOpening::replay_batch(const LogBatch& batch) {
     for (const auto& bytes : batch.commands) {
         auto command = decode_command(std::as_bytes(std::span(bytes)));
         if (!command) {
-            log_.error("a command of the metadata log cannot be read", {{"index", batch.first + commands.size()}, {"error", to_string(command.error())}});
+            log_.error("a command of the metadata log cannot be read",
+                       {{"index", batch.first + commands.size()}, {"error", to_string(command.error())}});
             replicas_.clear();
             co_return;
         }
@@ -277,13 +289,17 @@ Task<Result<std::unique_ptr<SqliteMetaStore>>> MetaOpening::run() {
     store->base_ = store->last_ = store->durable_index_ = last_;
     for (auto* signal : {&store->submitted_, &store->durable_, &store->applied_, &store->committed_, &store->room_}) signal->raise(last_);
     co_await store->trim_log();
-    log_.info("the metadata are open", {{"volume", uuid_text(store->volume_.uuid)}, {"epoch", store->volume_.epoch}, {"last", last_},
-                                        {"copies", store->live_copies()}, {"clean", newest_.clean ? "yes" : "no"}});
+    log_.info("the metadata are open", {{"volume", uuid_text(store->volume_.uuid)},
+                                        {"epoch", store->volume_.epoch},
+                                        {"last", last_},
+                                        {"copies", store->live_copies()},
+                                        {"clean", newest_.clean ? "yes" : "no"}});
     store->start();
     co_return std::move(store_);
 }
 
-Task<Result<std::unique_ptr<SqliteMetaStore>>> open_meta_store(const Runtime& runtime, std::vector<StoreDisk> places, MetaStoreConfig config) {
+Task<Result<std::unique_ptr<SqliteMetaStore>>> open_meta_store(const Runtime& runtime, std::vector<StoreDisk> places,
+                                                               MetaStoreConfig config) {
     MetaOpening opening(runtime, std::move(places), config);
     co_return co_await opening.run();
 }

@@ -55,15 +55,15 @@ public:
     // Constant after opening.
     struct Volume {
         Uuid uuid{};
-        std::uint32_t number = 1;             // ChunkId::volume
-        std::uint32_t epoch = 0;              // raised durably by each opening: allocator epoch, crash epoch
-        bool clean = false;                   // the last owner closed it in order
-        InodeNumber next_inode = 2;           // first number never used (root is 1)
+        std::uint32_t number = 1;    // ChunkId::volume
+        std::uint32_t epoch = 0;     // raised durably by each opening: allocator epoch, crash epoch
+        bool clean = false;          // the last owner closed it in order
+        InodeNumber next_inode = 2;  // first number never used (root is 1)
         MapId next_map = 1;
         // Regular files show change = max(stored, change_floor): raised to epoch << 40 by each opening that was not clean, so that a value
         // shown for UNSTABLE data that a crash took back is never used again. Durable.
         std::uint64_t change_floor = 0;
-        std::uint64_t inode_count = 0;        // at opening
+        std::uint64_t inode_count = 0;  // at opening
     };
     virtual const Volume& volume() const = 0;
 

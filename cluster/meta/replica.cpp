@@ -25,7 +25,8 @@ Result<> prepare_folder(Disk& disk) {
 
 }  // namespace
 
-Replica::Replica(StoreDisk place, Random& random, DatabaseCache cache) : place_(std::move(place)), cache_(cache), vfs_(place_.disk, random) {}
+Replica::Replica(StoreDisk place, Random& random, DatabaseCache cache)
+    : place_(std::move(place)), cache_(cache), vfs_(place_.disk, random) {}
 
 Replica::~Replica() = default;
 

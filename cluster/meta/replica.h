@@ -23,7 +23,7 @@ constexpr const char* database_path = "meta/volume.db";
 
 struct DatabaseCache {
     std::uint64_t writer_bytes = 64u << 20;
-    std::uint64_t reader_bytes = 16u << 20;   // of each reading connection
+    std::uint64_t reader_bytes = 16u << 20;  // of each reading connection
 };
 
 // All calls block. The writer's calls come one at a time; read() from any number of threads at once.
@@ -101,7 +101,7 @@ private:
     ReplicaCopy(StoreDisk target, Random& random);
     StoreDisk target_;
     Random* random_;
-    std::unique_ptr<RowReader> reader_;         // holds the snapshot
+    std::unique_ptr<RowReader> reader_;  // holds the snapshot
     std::unique_ptr<SqliteVfs> vfs_;
     std::unique_ptr<SqliteConnection> writer_;
     struct Backup;

@@ -19,12 +19,12 @@ namespace strata::cluster {
 
 struct ReplicaManifest {
     Uuid volume{};
-    std::uint32_t number = 1;           // ChunkId::volume
-    std::uint32_t epoch = 0;            // raised by each opening
-    std::uint64_t generation = 0;       // raised by each change of the rest
-    std::uint64_t nonce = 0;            // random: two with the same epoch and generation but not the same nonce are two histories
-    std::uint32_t copies = 1;           // wanted
-    bool clean = true;                  // closed in order
+    std::uint32_t number = 1;      // ChunkId::volume
+    std::uint32_t epoch = 0;       // raised by each opening
+    std::uint64_t generation = 0;  // raised by each change of the rest
+    std::uint64_t nonce = 0;       // random: two with the same epoch and generation but not the same nonce are two histories
+    std::uint32_t copies = 1;      // wanted
+    bool clean = true;             // closed in order
     std::uint64_t change_floor = 0;
     std::vector<Uuid> members;
 

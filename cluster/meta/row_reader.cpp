@@ -58,7 +58,9 @@ Result<ChunkRow> to_chunk(const SqliteStatement& row, int column) {
 }
 
 XattrRow to_xattr(const SqliteStatement& row) { return {row.number(0), std::string(row.bytes(1)), std::string(row.bytes(2))}; }
-RecordRow to_record(const SqliteStatement& row) { return {std::string(row.bytes(0)), std::string(row.bytes(1)), std::string(row.bytes(2))}; }
+RecordRow to_record(const SqliteStatement& row) {
+    return {std::string(row.bytes(0)), std::string(row.bytes(1)), std::string(row.bytes(2))};
+}
 
 template <class T>
 Result<T> as_result(T value) {
@@ -71,7 +73,8 @@ Result<T> as_result(Result<T> value) {
 
 // All rows of a bound statement, each by `convert`.
 template <class Convert>
-auto collect(SqliteStatement& statement, Convert convert) -> Result<std::vector<typename decltype(as_result(convert(statement)))::value_type>> {
+auto collect(SqliteStatement& statement, Convert convert)
+    -> Result<std::vector<typename decltype(as_result(convert(statement)))::value_type>> {
     StatementUse use(statement);
     std::vector<typename decltype(as_result(convert(statement)))::value_type> rows;
     for (;;) {
@@ -104,22 +107,27 @@ Result<> RowReader::prepare() {
         {&commit_, "COMMIT"},
         {&inode_, "SELECT number, body FROM inode WHERE number=?1"},
         {&entry_, "SELECT parent, cookie, name, folded, child, child_generation, child_type FROM entry WHERE parent=?1 AND name=?2"},
-        {&entries_, "SELECT parent, cookie, name, folded, child, child_generation, child_type FROM entry WHERE parent=?1 AND cookie>?2 "
-                    "ORDER BY cookie LIMIT ?3"},
-        {&extents_, "SELECT map, start, length, chunk, chunk_offset, chunk.id, chunk.refs, chunk.body FROM extent LEFT JOIN chunk "
-                    "ON chunk.id=extent.chunk WHERE map=?1 AND start>=coalesce((SELECT max(start) FROM extent WHERE map=?1 AND start<=?2), ?2) "
-                    "AND start<?3 AND start+length>?2 ORDER BY start LIMIT ?4"},
+        {&entries_,
+         "SELECT parent, cookie, name, folded, child, child_generation, child_type FROM entry WHERE parent=?1 AND cookie>?2 "
+         "ORDER BY cookie LIMIT ?3"},
+        {&extents_,
+         "SELECT map, start, length, chunk, chunk_offset, chunk.id, chunk.refs, chunk.body FROM extent LEFT JOIN chunk "
+         "ON chunk.id=extent.chunk WHERE map=?1 AND start>=coalesce((SELECT max(start) FROM extent WHERE map=?1 AND start<=?2), ?2) "
+         "AND start<?3 AND start+length>?2 ORDER BY start LIMIT ?4"},
         {&chunk_, "SELECT id, refs, body FROM chunk WHERE id=?1"},
         {&chunks_, "SELECT id, refs, body FROM chunk WHERE id>?1 ORDER BY id LIMIT ?2"},
-        {&extents_of_chunk_, "SELECT map, start, length, chunk, chunk_offset FROM extent WHERE chunk=?1 AND chunk IS NOT NULL "
-                             "ORDER BY map, start LIMIT ?2"},
+        {&extents_of_chunk_,
+         "SELECT map, start, length, chunk, chunk_offset FROM extent WHERE chunk=?1 AND chunk IS NOT NULL "
+         "ORDER BY map, start LIMIT ?2"},
         {&xattrs_, "SELECT inode, name, value FROM xattr WHERE inode=?1 ORDER BY name"},
         {&records_, "SELECT kind, key, value FROM record WHERE kind=?1 ORDER BY key"},
         {&reaps_, "SELECT map, start FROM reap ORDER BY map LIMIT ?1"},
         {&all_inodes_, "SELECT number, body FROM inode WHERE number>?1 ORDER BY number LIMIT ?2"},
-        {&all_entries_, "SELECT parent, cookie, name, folded, child, child_generation, child_type FROM entry WHERE (parent, cookie)>(?1, ?2) "
-                        "ORDER BY parent, cookie LIMIT ?3"},
-        {&all_extents_, "SELECT map, start, length, chunk, chunk_offset FROM extent WHERE (map, start)>(?1, ?2) ORDER BY map, start LIMIT ?3"},
+        {&all_entries_,
+         "SELECT parent, cookie, name, folded, child, child_generation, child_type FROM entry WHERE (parent, cookie)>(?1, ?2) "
+         "ORDER BY parent, cookie LIMIT ?3"},
+        {&all_extents_,
+         "SELECT map, start, length, chunk, chunk_offset FROM extent WHERE (map, start)>(?1, ?2) ORDER BY map, start LIMIT ?3"},
         {&all_xattrs_, "SELECT inode, name, value FROM xattr WHERE (inode, name)>(?1, ?2) ORDER BY inode, name LIMIT ?3"},
         {&all_records_, "SELECT kind, key, value FROM record WHERE (kind, key)>(?1, ?2) ORDER BY kind, key LIMIT ?3"},
     };

@@ -14,8 +14,22 @@ namespace {
 constexpr std::uint8_t command_version = 1;
 
 enum class Kind : std::uint8_t {
-    put_inode = 1, delete_inode, put_entry, delete_entry, put_extent, delete_extent, put_chunk, delete_chunk, adjust_chunk,
-    put_xattr, delete_xattr, put_record, delete_record, put_reap, delete_reap, move_chunk,
+    put_inode = 1,
+    delete_inode,
+    put_entry,
+    delete_entry,
+    put_extent,
+    delete_extent,
+    put_chunk,
+    delete_chunk,
+    adjust_chunk,
+    put_xattr,
+    delete_xattr,
+    put_record,
+    delete_record,
+    put_reap,
+    delete_reap,
+    move_chunk,
 };
 
 void kind(ByteWriter& out, Kind value) { out.u8(static_cast<std::uint8_t>(value)); }

@@ -15,7 +15,7 @@
 namespace strata::cluster {
 
 using InodeNumber = std::uint64_t;
-using MapId = std::uint64_t;       // a file's extent map; truncate to zero swaps it for a new one
+using MapId = std::uint64_t;  // a file's extent map; truncate to zero swaps it for a new one
 
 // Key: number. Everything that Attributes show, and what only we need.
 struct InodeRow {
@@ -28,13 +28,13 @@ struct InodeRow {
     Timestamp access_time, modify_time, change_time, birth_time;
     vfs::Device device;
     std::uint32_t dos_attributes = 0;
-    MapId map = 0;                      // regular files
-    InodeNumber parent = 0;             // directories: where ".." leads
-    std::uint64_t next_cookie = 3;      // directories: the next entry's cookie
-    std::uint64_t verifier = 0;         // exclusive create
-    std::string symlink;                // symlinks
-    std::string acl;                    // encoded canonical ACL; empty: none
-    std::string inline_data;            // regular files up to inline_size_max; then there are no extents
+    MapId map = 0;                  // regular files
+    InodeNumber parent = 0;         // directories: where ".." leads
+    std::uint64_t next_cookie = 3;  // directories: the next entry's cookie
+    std::uint64_t verifier = 0;     // exclusive create
+    std::string symlink;            // symlinks
+    std::string acl;                // encoded canonical ACL; empty: none
+    std::string inline_data;        // regular files up to inline_size_max; then there are no extents
     bool has_xattrs = false;
     friend bool operator==(const InodeRow&, const InodeRow&) = default;
 };
@@ -44,7 +44,7 @@ constexpr std::size_t inline_size_max = 2048;
 struct EntryRow {
     InodeNumber parent = 0;
     std::string name;
-    std::string folded;                 // by the volume's frozen fold table: SMB finds by it
+    std::string folded;  // by the volume's frozen fold table: SMB finds by it
     std::uint64_t cookie = 0;
     InodeNumber child = 0;
     std::uint32_t child_generation = 0;
@@ -57,8 +57,8 @@ struct ExtentRow {
     MapId map = 0;
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
-    ChunkId chunk;                      // all zero: allocated, not written, reads as zeros
-    std::uint32_t chunk_offset = 0;     // of the first byte inside the chunk's file data
+    ChunkId chunk;                   // all zero: allocated, not written, reads as zeros
+    std::uint32_t chunk_offset = 0;  // of the first byte inside the chunk's file data
     friend constexpr bool operator==(const ExtentRow&, const ExtentRow&) = default;
 };
 
@@ -88,29 +88,73 @@ struct ReapRow {
     friend bool operator==(const ReapRow&, const ReapRow&) = default;
 };
 
-struct EntryKey { InodeNumber parent = 0; std::string name; };
-struct ExtentKey { MapId map = 0; std::uint64_t offset = 0; };
-struct XattrKey { InodeNumber inode = 0; std::string name; };
-struct RecordKey { std::string table, key; };
+struct EntryKey {
+    InodeNumber parent = 0;
+    std::string name;
+};
+struct ExtentKey {
+    MapId map = 0;
+    std::uint64_t offset = 0;
+};
+struct XattrKey {
+    InodeNumber inode = 0;
+    std::string name;
+};
+struct RecordKey {
+    std::string table, key;
+};
 
-struct PutInode { InodeRow row; };
-struct DeleteInode { InodeNumber number = 0; };                    // with all its xattrs
-struct PutEntry { EntryRow row; };
-struct DeleteEntry { EntryKey key; };
-struct PutExtent { ExtentRow row; };
-struct DeleteExtent { ExtentKey key; };
-struct PutChunk { ChunkRow row; };
-struct DeleteChunk { ChunkId id; };
+struct PutInode {
+    InodeRow row;
+};
+struct DeleteInode {
+    InodeNumber number = 0;
+};  // with all its xattrs
+struct PutEntry {
+    EntryRow row;
+};
+struct DeleteEntry {
+    EntryKey key;
+};
+struct PutExtent {
+    ExtentRow row;
+};
+struct DeleteExtent {
+    ExtentKey key;
+};
+struct PutChunk {
+    ChunkRow row;
+};
+struct DeleteChunk {
+    ChunkId id;
+};
 // Counts one chunk's references up or down; the row goes when none is left. Adding to an absent row is a bug.
-struct AdjustChunk { ChunkId id; std::int32_t delta = 0; };
+struct AdjustChunk {
+    ChunkId id;
+    std::int32_t delta = 0;
+};
 // Where one chunk's shards lie, after a repair; its references stay as they are. Of an absent row (removed meanwhile): nothing.
-struct MoveChunk { Chunk chunk; };
-struct PutXattr { XattrRow row; };
-struct DeleteXattr { XattrKey key; };
-struct PutRecord { RecordRow row; };
-struct DeleteRecord { RecordKey key; };
-struct PutReap { ReapRow row; };
-struct DeleteReap { MapId map = 0; };
+struct MoveChunk {
+    Chunk chunk;
+};
+struct PutXattr {
+    XattrRow row;
+};
+struct DeleteXattr {
+    XattrKey key;
+};
+struct PutRecord {
+    RecordRow row;
+};
+struct DeleteRecord {
+    RecordKey key;
+};
+struct PutReap {
+    ReapRow row;
+};
+struct DeleteReap {
+    MapId map = 0;
+};
 
 using RowChange = std::variant<PutInode, DeleteInode, PutEntry, DeleteEntry, PutExtent, DeleteExtent, PutChunk, DeleteChunk, AdjustChunk,
                                PutXattr, DeleteXattr, PutRecord, DeleteRecord, PutReap, DeleteReap, MoveChunk>;

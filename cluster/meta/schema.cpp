@@ -22,14 +22,16 @@ CREATE TABLE volume(id INTEGER PRIMARY KEY CHECK(id = 1), uuid BLOB NOT NULL, ap
     map_max INTEGER NOT NULL, inode_count INTEGER NOT NULL, snapshot_epoch INTEGER NOT NULL, anomalies INTEGER NOT NULL);
 
 CREATE TABLE inode(number INTEGER PRIMARY KEY, born INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE TABLE inode_history(number INTEGER, died INTEGER, born INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY(number, died)) WITHOUT ROWID;
+CREATE TABLE inode_history(
+    number INTEGER, died INTEGER, born INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY(number, died)) WITHOUT ROWID;
 
 CREATE TABLE entry(parent INTEGER, cookie INTEGER, born INTEGER NOT NULL, name BLOB NOT NULL, folded BLOB, child INTEGER NOT NULL,
     child_generation INTEGER NOT NULL, child_type INTEGER NOT NULL, PRIMARY KEY(parent, cookie)) WITHOUT ROWID;
 CREATE UNIQUE INDEX entry_name ON entry(parent, name);
 CREATE INDEX entry_folded ON entry(parent, folded) WHERE folded IS NOT NULL;
 CREATE TABLE entry_history(parent INTEGER, cookie INTEGER, died INTEGER, born INTEGER NOT NULL, name BLOB NOT NULL, folded BLOB,
-    child INTEGER NOT NULL, child_generation INTEGER NOT NULL, child_type INTEGER NOT NULL, PRIMARY KEY(parent, cookie, died)) WITHOUT ROWID;
+    child INTEGER NOT NULL, child_generation INTEGER NOT NULL, child_type INTEGER NOT NULL,
+    PRIMARY KEY(parent, cookie, died)) WITHOUT ROWID;
 
 CREATE TABLE extent(map INTEGER, start INTEGER, born INTEGER NOT NULL, length INTEGER NOT NULL, chunk BLOB, chunk_offset INTEGER NOT NULL,
     PRIMARY KEY(map, start)) WITHOUT ROWID;
@@ -77,8 +79,8 @@ Result<SqliteConnection> open_database(SqliteVfs& vfs, const std::string& path, 
         query.reset();
         if (version == 0) return fail(Errc::corrupt, fmt::format("{} on {} has no tables", path, vfs.disk().description()));
         if (version != schema_version) {
-            return fail(Errc::bad_version, fmt::format("{} on {} has schema version {}; this release knows {}", path, vfs.disk().description(),
-                                                       version, schema_version));
+            return fail(Errc::bad_version, fmt::format("{} on {} has schema version {}; this release knows {}", path,
+                                                       vfs.disk().description(), version, schema_version));
         }
     }
     return std::move(connection);

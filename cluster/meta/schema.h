@@ -18,8 +18,8 @@ constexpr int schema_version = 1;  // PRAGMA user_version
 // What one row of table `volume` keeps: it changes with the rows, in the same transactions.
 struct VolumeState {
     Uuid uuid{};
-    std::uint64_t applied = 0;         // LogIndex
-    std::uint64_t inode_max = 1;       // highest number ever put
+    std::uint64_t applied = 0;    // LogIndex
+    std::uint64_t inode_max = 1;  // highest number ever put
     std::uint64_t map_max = 0;
     std::uint64_t inode_count = 0;
     std::uint64_t snapshot_epoch = 1;  // `born` of what is written now

@@ -21,9 +21,10 @@ Result<SqliteConnection> SqliteConnection::open(SqliteVfs& vfs, const std::strin
     SqliteConnection connection(db);
     if (code != SQLITE_OK) return fail(connection.error(code));
     sqlite3_extended_result_codes(db, 1);
-    const auto settings = fmt::format("PRAGMA temp_store=MEMORY; PRAGMA cache_size=-{}; PRAGMA mmap_size=0; PRAGMA foreign_keys=OFF; "
-                                      "PRAGMA trusted_schema=OFF; PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL;",
-                                      cache_bytes / 1024);
+    const auto settings = fmt::format(
+        "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-{}; PRAGMA mmap_size=0; PRAGMA foreign_keys=OFF; "
+        "PRAGMA trusted_schema=OFF; PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL;",
+        cache_bytes / 1024);
     CHECK_OK(connection.run(settings.c_str()));
     return connection;
 }

@@ -19,8 +19,12 @@ constexpr Duration no_space_pause = 1s;
 }  // namespace
 
 SqliteMetaStore::SqliteMetaStore(const Runtime& runtime, MetaStoreConfig config)
-    : runtime_(runtime), config_(config), log_(runtime.log("cluster.meta")), context_{.clock = runtime_.clock},
-      read_pool_(runtime_.make_pool("meta-read", config_.readers)), encode_pool_(runtime_.make_pool("meta-encode", 1)) {}
+    : runtime_(runtime),
+      config_(config),
+      log_(runtime.log("cluster.meta")),
+      context_{.clock = runtime_.clock},
+      read_pool_(runtime_.make_pool("meta-read", config_.readers)),
+      encode_pool_(runtime_.make_pool("meta-encode", 1)) {}
 
 SqliteMetaStore::~SqliteMetaStore() { STRATA_ASSERT(tasks_.size() == 0); }
 
@@ -58,10 +62,11 @@ Task<Result<>> SqliteMetaStore::admit(const Context& ctx) {
     }
 }
 
-std::vector<std::shared_ptr<const Command>> SqliteMetaStore::commands_after(LogIndex index, std::size_t limit) {
+std::vector<std::shared_ptr<const Command>> SqliteMetaStore::commands_for(const Member& member, LogIndex index, std::size_t limit) {
     std::lock_guard lock(mutex_);
-    STRATA_ASSERT(index >= base_);
     std::vector<std::shared_ptr<const Command>> commands;
+    if (member.lost) return commands;  // what it lacks may be gone
+    STRATA_ASSERT(index >= base_);
     const auto count = std::min<std::size_t>(durable_index_ - index, limit);
     commands.reserve(count);
     for (std::size_t i = 0; i < count; ++i) commands.push_back(commands_[index - base_ + i].command);
@@ -84,8 +89,10 @@ Task<Result<LogBatch>> SqliteMetaStore::encode_next(LogIndex first) {
             bytes += batch.commands.back().size();
         }
     };
-    if (commands.size() <= encode_inline_max) body();
-    else co_await encode_pool_->run(std::ref(body));
+    if (commands.size() <= encode_inline_max)
+        body();
+    else
+        co_await encode_pool_->run(std::ref(body));
     co_return std::move(batch);
 }
 
@@ -151,7 +158,8 @@ Task<> SqliteMetaStore::apply_to(MemberPtr member) {
             co_await runtime_.clock->sleep_for(config_.reader_delay);
             if (tasks_.stopping()) break;
         }
-        const auto commands = commands_after(from, config_.transaction_commands_max);
+        const auto commands = commands_for(*member, from, config_.transaction_commands_max);
+        if (commands.empty()) break;
         const auto done = co_await member->pool->run([&member, &commands, from] {
             std::vector<const Command*> pointers;
             for (const auto& command : commands) pointers.push_back(command.get());
@@ -279,7 +287,8 @@ Task<Result<std::optional<EntryRow>>> SqliteMetaStore::entry(const Context& ctx,
     return read(ctx, [parent, name = std::move(name)](RowReader& rows) { return rows.entry(parent, name); });
 }
 
-Task<Result<std::vector<EntryRow>>> SqliteMetaStore::entries(const Context& ctx, InodeNumber parent, std::uint64_t after, std::size_t limit) {
+Task<Result<std::vector<EntryRow>>> SqliteMetaStore::entries(const Context& ctx, InodeNumber parent, std::uint64_t after,
+                                                             std::size_t limit) {
     return read(ctx, [=](RowReader& rows) { return rows.entries(parent, after, limit); });
 }
 

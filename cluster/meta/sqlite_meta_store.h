@@ -28,35 +28,35 @@
 namespace strata::cluster {
 
 struct MetaStoreConfig {
-    int copies = 2;                                 // m+1; with fewer stores as many as there are
-    bool create = false;                            // a new volume if no store knows one
-    std::uint32_t number = 1;                       // of a new volume
-    int readers = 3;                                // threads
+    int copies = 2;            // m+1; with fewer stores as many as there are
+    bool create = false;       // a new volume if no store knows one
+    std::uint32_t number = 1;  // of a new volume
+    int readers = 3;           // threads
     DatabaseCache cache;
     LocalLogConfig log;
-    std::size_t batch_commands_max = 4096;          // in one log record
+    std::size_t batch_commands_max = 4096;  // in one log record
     std::size_t batch_bytes_max = 4u << 20;
     std::size_t transaction_commands_max = 8192;
-    Duration reader_delay = 4ms;                    // what the reader's database waits for more commands, and the others
+    Duration reader_delay = 4ms;  // what the reader's database waits for more commands, and the others
     Duration follower_delay = 500ms;
-    std::size_t follower_commands = 8192;           // ... or for so many
-    std::uint64_t unapplied_max = 100'000;          // commands in memory before admit() waits
+    std::size_t follower_commands = 8192;   // ... or for so many
+    std::uint64_t unapplied_max = 100'000;  // commands in memory before admit() waits
     std::uint64_t unapplied_bytes_max = 128u << 20;
-    std::uint64_t wal_pages_max = 16'384;           // before a checkpoint
-    std::uint64_t log_bytes_max = 64u << 20;        // between checkpoints of all replicas
-    bool rebuild = true;                            // build lost replicas anew on stores that are left
-    int copy_pages = 256;                           // in one step of a copy
-    Duration store_timeout = 30s;                   // a store that does not answer for so long is lost
+    std::uint64_t wal_pages_max = 16'384;     // before a checkpoint
+    std::uint64_t log_bytes_max = 64u << 20;  // between checkpoints of all replicas
+    bool rebuild = true;                      // build lost replicas anew on stores that are left
+    int copy_pages = 256;                     // in one step of a copy
+    Duration store_timeout = 30s;             // a store that does not answer for so long is lost
 };
 
 enum class ReplicaState : std::uint8_t { reader, follower, building, lost };
 
 struct ReplicaStatus {
     Uuid store{};
-    std::string description;             // the folder
+    std::string description;  // the folder
     ReplicaState state = ReplicaState::follower;
     LogIndex applied = 0, checkpointed = 0;
-    std::string error;                   // of a lost one
+    std::string error;  // of a lost one
 };
 
 // Any thread. close() or abandon() before it is destroyed.
@@ -103,25 +103,25 @@ private:
     struct Site {
         StoreDisk place;
         std::shared_ptr<Pool> pool;
-        bool usable = true;                     // for a new replica
+        bool usable = true;  // for a new replica
     };
     struct Member {
         StoreDisk place;
-        std::shared_ptr<Replica> replica;       // null at the beginning of building
-        std::unique_ptr<Pool> pool;             // the writer's thread
-        Signal wanted;                          // to be applied up to here
+        std::shared_ptr<Replica> replica;  // null at the beginning of building
+        std::unique_ptr<Pool> pool;        // the writer's thread
+        Signal wanted;                     // to be applied up to here
         Signal applied;
         std::atomic<LogIndex> checkpointed{0};
-        Instant checkpoint_not_before;          // applier only
+        Instant checkpoint_not_before;  // applier only
         // The store's mutex guards these.
-        bool counts = false;                    // in the manifest
-        bool lost = false;                      // until then commands after `applied` stay in memory for it
+        bool counts = false;  // in the manifest
+        bool lost = false;    // until then commands after `applied` stay in memory for it
         std::string error;
     };
     using MemberPtr = std::shared_ptr<Member>;
     struct Pending {
-        std::shared_ptr<const Command> command; // a store that hangs may still hold it
-        std::size_t bytes = 0;                  // encoded; known once it was written
+        std::shared_ptr<const Command> command;  // a store that hangs may still hold it
+        std::size_t bytes = 0;                   // encoded; known once it was written
     };
 
     SqliteMetaStore(const Runtime& runtime, MetaStoreConfig config);
@@ -132,7 +132,7 @@ private:
     Task<> apply_to(MemberPtr member);
     Task<> hurry_followers();
     Task<Result<LogBatch>> encode_next(LogIndex first);
-    std::vector<std::shared_ptr<const Command>> commands_after(LogIndex index, std::size_t limit);
+    std::vector<std::shared_ptr<const Command>> commands_for(const Member& member, LogIndex index, std::size_t limit);
     void committed(LogIndex last, const std::vector<std::size_t>& sizes);
     void wake_appliers();
     void after_apply();
@@ -152,13 +152,13 @@ private:
     // meta_membership.cpp: who holds the metadata
     Site& site_of(const StoreDisk& place);
     MemberPtr attach(StoreDisk place, std::shared_ptr<Replica> replica, LogIndex applied);
-    void choose_reader();                                      // mutex held
+    void choose_reader();  // mutex held
     void mark_lost(const MemberPtr& member, const Error& why);
     Task<Result<>> lose(Uuid store, Error why);
-    Task<Result<>> record_loss(Uuid store);                    // membership held
+    Task<Result<>> record_loss(Uuid store);  // membership held
     Task<Result<>> enter_membership();
     void leave_membership();
-    Task<Result<>> publish(ReplicaManifest next);              // membership held
+    Task<Result<>> publish(ReplicaManifest next);  // membership held
     Task<std::vector<std::optional<Error>>> write_everywhere(const ReplicaManifest& manifest, std::vector<StoreDisk>& places);
     Task<> rebuild_lost();
     std::optional<StoreDisk> place_for_rebuild();
@@ -170,23 +170,23 @@ private:
     const Runtime runtime_;
     const MetaStoreConfig config_;
     const Log log_;
-    const Context context_;                     // of the background work
+    const Context context_;  // of the background work
     Volume volume_;
     std::unique_ptr<LocalLog> records_;
     std::unique_ptr<Pool> read_pool_, encode_pool_;
     TaskGroup tasks_;
     Signal submitted_, durable_, applied_;
-    Signal committed_;                          // as durable_, but no failure of the log ends its waits
-    Signal room_;                               // index of the newest command that left memory
+    Signal committed_;  // as durable_, but no failure of the log ends its waits
+    Signal room_;       // index of the newest command that left memory
     Signal repair_wanted_;
 
-    mutable std::mutex mutex_;                  // what follows
-    std::deque<Pending> commands_;              // base_ + 1 .. last_
+    mutable std::mutex mutex_;      // what follows
+    std::deque<Pending> commands_;  // base_ + 1 .. last_
     LogIndex base_ = 0, last_ = 0, durable_index_ = 0;
     std::uint64_t pending_bytes_ = 0;
-    std::uint64_t log_bytes_ = 0;               // since checkpoint_target_ was set
+    std::uint64_t log_bytes_ = 0;  // since checkpoint_target_ was set
     LogIndex checkpoint_target_ = 0;
-    std::vector<MemberPtr> members_;            // lost ones, too, until they are replaced
+    std::vector<MemberPtr> members_;  // lost ones, too, until they are replaced
     MemberPtr reader_;
     std::deque<Site> sites_;
     ReplicaManifest manifest_;
@@ -200,6 +200,7 @@ private:
 // Succeeds while at least one replica of the newest generation is there; the epoch is raised durably.
 // Errors: store_missing (names the stores that hold the newest metadata), not_found (no metadata anywhere), corrupt, io, config (stores
 // of different volumes or histories), bad_version.
-Task<Result<std::unique_ptr<SqliteMetaStore>>> open_meta_store(const Runtime& runtime, std::vector<StoreDisk> places, MetaStoreConfig config);
+Task<Result<std::unique_ptr<SqliteMetaStore>>> open_meta_store(const Runtime& runtime, std::vector<StoreDisk> places,
+                                                               MetaStoreConfig config);
 
 }  // namespace strata::cluster

@@ -41,7 +41,7 @@ public:
 
 private:
     mutable std::mutex mutex_;
-    int shared_ = 0;             // connections that hold at least SHARED
+    int shared_ = 0;  // connections that hold at least SHARED
     bool reserved_ = false, pending_ = false, exclusive_ = false;
     std::array<int, slots> slot_shared_{};
     std::array<bool, slots> slot_exclusive_{};

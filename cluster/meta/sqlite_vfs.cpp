@@ -122,7 +122,8 @@ int write_file_at(sqlite3_file* file, const void* in, int amount, sqlite3_int64 
         written = open.file->write_at(static_cast<std::uint64_t>(offset), bytes);
     }
     if (!written) return written.error() == Errc::no_space ? SQLITE_FULL : SQLITE_IOERR_WRITE;
-    if (open.content == Content::wal && static_cast<std::uint64_t>(offset) >= wal_header_size && amount != static_cast<int>(wal_frame_header_size)) {
+    if (open.content == Content::wal && static_cast<std::uint64_t>(offset) >= wal_header_size &&
+        amount != static_cast<int>(wal_frame_header_size)) {
         const auto frame = frame_of(amount, offset);
         const auto touched = (static_cast<std::uint64_t>(offset) - wal_header_size) / wal_frame_size;
         open.shared->set_frame_checksum(touched, frame ? std::optional(crc32c(bytes)) : std::nullopt);
@@ -265,7 +266,7 @@ int full_path(sqlite3_vfs*, const char* path, int size, char* out) {
 }
 
 int random_bytes(sqlite3_vfs* vfs, int size, char* out) {
-    of(vfs).random().fill(std::as_writable_bytes(std::span(out, static_cast<std::size_t>(size))));
+    of(vfs).random_source().fill(std::as_writable_bytes(std::span(out, static_cast<std::size_t>(size))));
     return size;
 }
 
@@ -282,7 +283,10 @@ std::atomic<std::uint64_t> names_given{0};
 }  // namespace
 
 SqliteVfs::SqliteVfs(std::shared_ptr<Disk> disk, Random& random)
-    : disk_(std::move(disk)), random_(&random), name_("strata-" + std::to_string(names_given.fetch_add(1))), vfs_(std::make_unique<sqlite3_vfs>()) {
+    : disk_(std::move(disk)),
+      random_(&random),
+      name_("strata-" + std::to_string(names_given.fetch_add(1))),
+      vfs_(std::make_unique<sqlite3_vfs>()) {
     *vfs_ = sqlite3_vfs{};
     vfs_->iVersion = 1;
     vfs_->szOsFile = sizeof(Handle);

@@ -32,9 +32,9 @@ public:
     SqliteVfs(const SqliteVfs&) = delete;
     SqliteVfs& operator=(const SqliteVfs&) = delete;
 
-    const std::string& name() const { return name_; }   // for sqlite3_open_v2
+    const std::string& name() const { return name_; }  // for sqlite3_open_v2
     Disk& disk() const { return *disk_; }
-    Random& random() const { return *random_; }
+    Random& random_source() const { return *random_; }
     std::uint64_t damaged_pages() const { return damaged_pages_.load(std::memory_order_relaxed); }
     void count_damaged_page() { damaged_pages_.fetch_add(1, std::memory_order_relaxed); }
     // The shared part of the file `path`, made at first use, kept while somebody has it.

@@ -58,8 +58,9 @@ Result<> StateMachine::prepare() {
         {&update_inode_, "UPDATE inode SET born=?2, body=?3 WHERE number=?1"},
         {&delete_inode_, "DELETE FROM inode WHERE number=?1"},
         {&delete_xattrs_, "DELETE FROM xattr WHERE inode=?1"},
-        {&put_entry_, "INSERT OR REPLACE INTO entry(parent, cookie, born, name, folded, child, child_generation, child_type) "
-                      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"},
+        {&put_entry_,
+         "INSERT OR REPLACE INTO entry(parent, cookie, born, name, folded, child, child_generation, child_type) "
+         "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"},
         {&delete_entry_, "DELETE FROM entry WHERE parent=?1 AND name=?2"},
         {&put_extent_, "INSERT OR REPLACE INTO extent(map, start, born, length, chunk, chunk_offset) VALUES(?1, ?2, ?3, ?4, ?5, ?6)"},
         {&delete_extent_, "DELETE FROM extent WHERE map=?1 AND start=?2"},
@@ -85,6 +86,7 @@ Result<> StateMachine::apply(std::uint64_t first, std::span<const Command* const
     STRATA_ASSERT(first == state_.applied + 1);
     const auto before = state_;
     inodes_.clear();
+    inode_max_before_ = state_.inode_max;
     CHECK_OK(begin_.execute());
     auto done = apply_all(commands);
     if (done) done = commit_.execute();
@@ -116,7 +118,7 @@ Result<> StateMachine::write_inodes() {
         ByteWriter body;
         write_inode_body(body, *row);
         std::int64_t updated = 0;
-        if (number <= state_.inode_max) {
+        if (number <= inode_max_before_) {
             CHECK_OK(update_inode_.bind(1, number).bind(2, state_.snapshot_epoch).bind(3, body.bytes()).execute());
             updated = connection_.changes();
         }
@@ -124,7 +126,6 @@ Result<> StateMachine::write_inodes() {
             CHECK_OK(insert_inode_.bind(1, number).bind(2, state_.snapshot_epoch).bind(3, body.bytes()).execute());
             ++state_.inode_count;
         }
-        state_.inode_max = std::max(state_.inode_max, number);
     }
     return {};
 }
@@ -140,6 +141,7 @@ Result<> StateMachine::write_state() {
 
 Result<> StateMachine::change(const PutInode& put) {
     inodes_[put.row.number] = &put.row;
+    state_.inode_max = std::max(state_.inode_max, put.row.number);  // even if the batch deletes it again: batches differ, replicas must not
     state_.map_max = std::max(state_.map_max, put.row.map);
     return {};
 }
@@ -152,24 +154,32 @@ Result<> StateMachine::change(const DeleteInode& remove) {
 Result<> StateMachine::change(const PutEntry& put) {
     const auto& row = put.row;
     put_entry_.bind(1, row.parent).bind(2, row.cookie).bind(3, state_.snapshot_epoch).bind(4, row.name);
-    if (row.folded == row.name) put_entry_.bind_null(5);
-    else put_entry_.bind(5, row.folded);
+    if (row.folded == row.name)
+        put_entry_.bind_null(5);
+    else
+        put_entry_.bind(5, row.folded);
     return put_entry_.bind(6, row.child).bind(7, row.child_generation).bind(8, static_cast<std::uint64_t>(row.child_type)).execute();
 }
 
-Result<> StateMachine::change(const DeleteEntry& remove) { return delete_entry_.bind(1, remove.key.parent).bind(2, remove.key.name).execute(); }
+Result<> StateMachine::change(const DeleteEntry& remove) {
+    return delete_entry_.bind(1, remove.key.parent).bind(2, remove.key.name).execute();
+}
 
 Result<> StateMachine::change(const PutExtent& put) {
     const auto& row = put.row;
     state_.map_max = std::max(state_.map_max, row.map);
     const auto key = chunk_key(row.chunk);
     put_extent_.bind(1, row.map).bind(2, row.offset).bind(3, state_.snapshot_epoch).bind(4, row.length);
-    if (row.chunk == ChunkId{}) put_extent_.bind_null(5);
-    else put_extent_.bind(5, key);
+    if (row.chunk == ChunkId{})
+        put_extent_.bind_null(5);
+    else
+        put_extent_.bind(5, key);
     return put_extent_.bind(6, row.chunk_offset).execute();
 }
 
-Result<> StateMachine::change(const DeleteExtent& remove) { return delete_extent_.bind(1, remove.key.map).bind(2, remove.key.offset).execute(); }
+Result<> StateMachine::change(const DeleteExtent& remove) {
+    return delete_extent_.bind(1, remove.key.map).bind(2, remove.key.offset).execute();
+}
 
 Result<> StateMachine::change(const PutChunk& put) {
     ByteWriter body;
@@ -209,13 +219,17 @@ Result<> StateMachine::change(const PutXattr& put) {
     return put_xattr_.bind(1, put.row.inode).bind(2, put.row.name).bind(3, state_.snapshot_epoch).bind(4, put.row.value).execute();
 }
 
-Result<> StateMachine::change(const DeleteXattr& remove) { return delete_xattr_.bind(1, remove.key.inode).bind(2, remove.key.name).execute(); }
+Result<> StateMachine::change(const DeleteXattr& remove) {
+    return delete_xattr_.bind(1, remove.key.inode).bind(2, remove.key.name).execute();
+}
 
 Result<> StateMachine::change(const PutRecord& put) {
     return put_record_.bind(1, put.row.table).bind(2, put.row.key).bind(3, put.row.value).execute();
 }
 
-Result<> StateMachine::change(const DeleteRecord& remove) { return delete_record_.bind(1, remove.key.table).bind(2, remove.key.key).execute(); }
+Result<> StateMachine::change(const DeleteRecord& remove) {
+    return delete_record_.bind(1, remove.key.table).bind(2, remove.key.key).execute();
+}
 
 Result<> StateMachine::change(const PutReap& put) {
     state_.map_max = std::max(state_.map_max, put.row.map);

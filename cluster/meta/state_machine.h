@@ -58,6 +58,7 @@ private:
     SqliteConnection& connection_;
     VolumeState state_;
     std::unordered_map<InodeNumber, const InodeRow*> inodes_;  // of the batch under way; null: deleted
+    InodeNumber inode_max_before_ = 0;                         // higher ones are not in the table
     SqliteStatement begin_, commit_, rollback_, write_state_;
     SqliteStatement insert_inode_, update_inode_, delete_inode_, delete_xattrs_;
     SqliteStatement put_entry_, delete_entry_, put_extent_, delete_extent_;

@@ -3,6 +3,7 @@
 #include "cluster/placement/placeable_space.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace strata::cluster {
 
@@ -14,7 +15,7 @@ std::uint64_t column_bytes(std::span<const std::uint64_t> free, std::uint64_t sh
         for (auto f : free) sum += std::min(f, column);
         return sum >= static_cast<unsigned __int128>(column) * shards;
     };
-    std::uint64_t low = 0, high = free.empty() ? 0 : *std::ranges::max_element(free);
+    std::uint64_t low = 0, high = std::accumulate(free.begin(), free.end(), std::uint64_t{0}) / shards;
     while (low < high) {
         const std::uint64_t middle = low + (high - low + 1) / 2;
         if (fits(middle)) {

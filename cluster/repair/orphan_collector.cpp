@@ -90,10 +90,10 @@ Task<Result<>> OrphanCollector::examine_page(const Context& ctx, const StoreSet:
 OrphanCollector::Verdict OrphanCollector::judge(const ShardKey& key, StoreIndex store, const std::optional<Chunk>& record) const {
     if (record) {
         const bool named = key.shard < record->places.size() && record->places[key.shard].store == store;
-        return named ? Verdict::kept : Verdict::orphan_when_old;   // repair may be about to commit it
+        return named ? Verdict::kept : Verdict::orphan_when_old;  // repair may be about to commit it
     }
     const auto present = catalog_.epoch(key.chunk.volume);
-    if (!present || key.chunk.epoch > *present) return Verdict::kept;   // of an opening that we know nothing of
+    if (!present || key.chunk.epoch > *present) return Verdict::kept;  // of an opening that we know nothing of
     return key.chunk.epoch < *present ? Verdict::orphan_of_closed_epoch : Verdict::orphan_when_old;
 }
 

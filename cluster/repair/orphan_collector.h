@@ -17,14 +17,14 @@
 namespace strata::cluster {
 
 struct OrphanConfig {
-    Duration interval = 24h;                // between passes
-    Duration age = 24h;                     // for chunks of the present epoch, and for copies that were moved
-    std::size_t candidates_max = 1'000'000; // remembered from one pass to the next
+    Duration interval = 24h;                 // between passes
+    Duration age = 24h;                      // for chunks of the present epoch, and for copies that were moved
+    std::size_t candidates_max = 1'000'000;  // remembered from one pass to the next
 };
 
 struct OrphanReport {
-    std::uint64_t examined = 0;     // shards
-    std::uint64_t candidates = 0;   // look like orphans, and are left for now
+    std::uint64_t examined = 0;    // shards
+    std::uint64_t candidates = 0;  // look like orphans, and are left for now
     std::uint64_t removed = 0;
     std::uint64_t removed_bytes = 0;
 };
@@ -44,7 +44,8 @@ private:
 
     Task<> run();
     Task<Result<>> examine(const Context& ctx, const StoreSet::Member& member, OrphanReport& report);
-    Task<Result<>> examine_page(const Context& ctx, const StoreSet::Member& member, const std::vector<ShardInfo>& page, OrphanReport& report);
+    Task<Result<>> examine_page(const Context& ctx, const StoreSet::Member& member, const std::vector<ShardInfo>& page,
+                                OrphanReport& report);
     Verdict judge(const ShardKey& key, StoreIndex store, const std::optional<Chunk>& record) const;
     // Whether the shard may go now; remembers it otherwise.
     bool ripe(StoreIndex store, const ShardKey& key, Verdict verdict);
@@ -56,8 +57,8 @@ private:
     Log log_;
     StoreSet& stores_;
     ChunkCatalog& catalog_;
-    std::map<Candidate, Instant> seen_;        // in earlier passes, since when
-    std::map<Candidate, Instant> seen_now_;    // in this one
+    std::map<Candidate, Instant> seen_;      // in earlier passes, since when
+    std::map<Candidate, Instant> seen_now_;  // in this one
     TaskGroup tasks_;
 };
 

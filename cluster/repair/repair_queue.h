@@ -28,13 +28,13 @@ public:
     std::optional<ChunkId> next();
     void finish(const ChunkId& id);
 
-    std::size_t size() const;      // waiting or being worked on
-    bool has_room() const;         // for a sweep, which leaves half of it to what reads find
+    std::size_t size() const;  // waiting or being worked on
+    bool has_room() const;     // for a sweep, which leaves half of it to what reads find
 
 private:
     std::size_t bound_;
     mutable std::mutex mutex_;
-    std::map<ChunkId, std::uint32_t> bad_shards_;   // every chunk in the queue
+    std::map<ChunkId, std::uint32_t> bad_shards_;  // every chunk in the queue
     std::set<ChunkId> unranked_;
     std::set<std::pair<int, ChunkId>> ranked_;
 };

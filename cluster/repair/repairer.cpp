@@ -48,7 +48,7 @@ void Repairer::start(StripeIo& stripes, StoreSet& stores, ChunkCatalog& catalog)
     stores.on_change([work = std::weak_ptr<Signal>(work_)] {
         if (const auto signal = work.lock()) kick(*signal);
     });
-    const Executor home = runtime_.executor();   // one for both: they share the bucket
+    const Executor home = runtime_.executor();  // one for both: they share the bucket
     tasks_.spawn(home, [this] { return mend_all(); });
     tasks_.spawn(home, [this] { return watch(); });
 }
@@ -62,6 +62,7 @@ Task<> Repairer::stop() {
 RepairProgress Repairer::progress() const {
     std::lock_guard lock(mutex_);
     RepairProgress out = progress_;
+    out.sweeping = out.sweeping || sweep_due_;  // one that is due counts
     out.waiting = queue_.size();
     out.unmendable = tried_.size();
     return out;
@@ -112,7 +113,7 @@ Task<> Repairer::watch() {
             std::lock_guard lock(mutex_);
             due = std::exchange(sweep_due_, false) || due;
             progress_.sweeping = due;
-            if (due) tried_.clear();   // another set of stores: what could not be mended may be now
+            if (due) tried_.clear();  // another set of stores: what could not be mended may be now
         }
         if (due) co_await sweep();
         (void)co_await work_->wait(seen + 1, *runtime_.clock, runtime_.clock->now() + config_.poll_interval);
@@ -122,9 +123,12 @@ Task<> Repairer::watch() {
 // True: a store came, or is given up, and no sweep has seen to that yet.
 bool Repairer::look_at_stores() {
     const Instant now = runtime_.clock->now();
-    bool due = false;
+    const auto members = stores_->members();
     std::lock_guard lock(mutex_);
-    for (const auto& member : stores_->members()) {
+    // A store that was taken out for good: whatever names it is lost.
+    const auto gone = [&](const auto& view) { return std::ranges::find(members, view.first, &StoreSet::Member::index) == members.end(); };
+    bool due = std::erase_if(views_, gone) > 0;
+    for (const auto& member : members) {
         auto [it, fresh] = views_.try_emplace(member.index, StoreView{member.state, now, usable(member.state)});
         StoreView& view = it->second;
         if (!fresh && usable(view.state) != usable(member.state)) view = {member.state, now, false};
@@ -141,7 +145,7 @@ bool Repairer::lost(const ShardPlace& place) const {
     if (stores_->online(place.store) != nullptr) return false;
     std::lock_guard lock(mutex_);
     const auto it = views_.find(place.store);
-    if (it == views_.end()) return true;   // a number that no store has any more
+    if (it == views_.end()) return true;  // a number that no store has any more
     const StoreView& view = it->second;
     return view.state != StoreState::missing || runtime_.clock->now() - view.since >= config_.missing_delay;
 }
@@ -278,7 +282,8 @@ void Repairer::note(const ChunkId& id, const Result<bool>& mended, std::uint64_t
         }
         return;
     }
-    log_.warning("chunk not mended", {{"volume", id.volume}, {"epoch", id.epoch}, {"counter", id.counter}, {"error", to_string(mended.error())}});
+    log_.warning("chunk not mended",
+                 {{"volume", id.volume}, {"epoch", id.epoch}, {"counter", id.counter}, {"error", to_string(mended.error())}});
     if (tried_.size() < tried_max) tried_[id] = runtime_.clock->now() + config_.retry_delay;
 }
 

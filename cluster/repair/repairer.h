@@ -24,20 +24,20 @@
 namespace strata::cluster {
 
 struct RepairConfig {
-    std::uint64_t bytes_per_second = 128u << 20;   // of file data; 0: no limit
+    std::uint64_t bytes_per_second = 128u << 20;  // of file data; 0: no limit
     std::size_t queue_max = 100'000;
-    Duration missing_delay = 10min;                // a missing store may be mounted again; a failed one is replaced at once
-    Duration poll_interval = 5s;                   // between looks at the stores
-    Duration retry_delay = 10min;                  // before a chunk that could not be mended is tried again
+    Duration missing_delay = 10min;  // a missing store may be mounted again; a failed one is replaced at once
+    Duration poll_interval = 5s;     // between looks at the stores
+    Duration retry_delay = 10min;    // before a chunk that could not be mended is tried again
 };
 
 struct RepairProgress {
-    std::uint64_t waiting = 0;         // chunks in the queue or under way
-    std::uint64_t mended = 0;          // chunks, since the start
-    std::uint64_t mended_bytes = 0;    // of their file data
-    std::uint64_t unmendable = 0;      // chunks at last try: past the tolerance, or without room
+    std::uint64_t waiting = 0;       // chunks in the queue or under way
+    std::uint64_t mended = 0;        // chunks, since the start
+    std::uint64_t mended_bytes = 0;  // of their file data
+    std::uint64_t unmendable = 0;    // chunks at last try: past the tolerance, or without room
     bool sweeping = false;
-    std::uint64_t swept = 0;           // records seen by this sweep, or the last
+    std::uint64_t swept = 0;  // records seen by this sweep, or the last
 };
 
 class Repairer final : public DamageSink {
@@ -61,8 +61,8 @@ public:
 private:
     struct StoreView {
         StoreState state = StoreState::missing;
-        Instant since{};               // in this state
-        bool acted = false;            // a sweep has begun since it came or was given up
+        Instant since{};     // in this state
+        bool acted = false;  // a sweep has begun since it came or was given up
     };
 
     Task<> mend_all();
@@ -91,14 +91,14 @@ private:
     StoreSet* stores_ = nullptr;
     ChunkCatalog* catalog_ = nullptr;
 
-    mutable std::mutex mutex_;                       // guards the rest of the state
+    mutable std::mutex mutex_;  // guards the rest of the state
     RepairProgress progress_;
-    std::map<ChunkId, Instant> tried_;               // what could not be mended, and when it may be tried again
+    std::map<ChunkId, Instant> tried_;  // what could not be mended, and when it may be tried again
     std::map<StoreIndex, StoreView> views_;
     bool sweep_due_ = false;
 
-    std::shared_ptr<Signal> work_;                   // something was reported, or the stores changed
-    Signal idle_;                                    // counts the times that nothing was left
+    std::shared_ptr<Signal> work_;  // something was reported, or the stores changed
+    Signal idle_;                   // counts the times that nothing was left
     TaskGroup tasks_;
 };
 

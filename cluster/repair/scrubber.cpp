@@ -51,9 +51,7 @@ ScrubProgress Scrubber::progress() const {
     return out;
 }
 
-Task<Result<>> Scrubber::wait_full_speed(Instant deadline) {
-    co_return co_await passes_.wait(wanted_.value(), *runtime_.clock, deadline);
-}
+Task<Result<>> Scrubber::wait_full_speed(Instant deadline) { co_return co_await passes_.wait(wanted_.value(), *runtime_.clock, deadline); }
 
 std::uint64_t Scrubber::rate() const {
     std::uint64_t live = 0;
@@ -150,8 +148,7 @@ Task<> Scrubber::check(const Chunk& chunk) {
     if (!sampled || !bad || !bad->empty() || chunk.geometry.k == 1) co_return;
     const auto agrees = co_await stripes_.cross_check(ctx, chunk);
     if (!agrees || *agrees) co_return;
-    log_.error("data and parity disagree",
-               {{"volume", chunk.id.volume}, {"epoch", chunk.id.epoch}, {"counter", chunk.id.counter}});
+    log_.error("data and parity disagree", {{"volume", chunk.id.volume}, {"epoch", chunk.id.epoch}, {"counter", chunk.id.counter}});
     std::lock_guard lock(mutex_);
     ++progress_.inconsistent;
 }

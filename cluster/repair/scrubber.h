@@ -22,14 +22,14 @@ struct ScrubConfig {
 };
 
 struct ScrubProgress {
-    bool full_speed = false;           // asked for, and not done yet
-    std::uint64_t passes = 0;          // finished
-    std::uint64_t checked = 0;         // chunks, in this pass (or the last one, while waiting for the next)
-    std::uint64_t checked_bytes = 0;   // of file data
+    bool full_speed = false;          // asked for, and not done yet
+    std::uint64_t passes = 0;         // finished
+    std::uint64_t checked = 0;        // chunks, in this pass (or the last one, while waiting for the next)
+    std::uint64_t checked_bytes = 0;  // of file data
     std::uint64_t bad_shards = 0;
-    std::uint64_t inconsistent = 0;    // chunks whose data and parity disagree
-    std::uint64_t repaired = 0;        // chunks, since the pass began
-    ChunkId position{};                // worth keeping for resume_after
+    std::uint64_t inconsistent = 0;  // chunks whose data and parity disagree
+    std::uint64_t repaired = 0;      // chunks, since the pass began
+    ChunkId position{};              // worth keeping for resume_after
 };
 
 class Scrubber {
@@ -63,10 +63,10 @@ private:
     mutable std::mutex mutex_;
     ScrubProgress progress_;
     std::uint64_t mended_before_ = 0;
-    bool restart_ = false;             // run_now() was called during a pass
+    bool restart_ = false;  // run_now() was called during a pass
 
-    Signal wanted_;                    // calls of run_now()
-    Signal passes_;                    // full-speed passes finished, as the number of the call they answer
+    Signal wanted_;  // calls of run_now()
+    Signal passes_;  // full-speed passes finished, as the number of the call they answer
     TaskGroup tasks_;
 };
 

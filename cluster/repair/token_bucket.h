@@ -30,7 +30,7 @@ private:
 
     Clock& clock_;
     std::uint64_t rate_;
-    Instant next_{0};   // when the bucket will have paid for all that was taken
+    Instant next_{0};  // when the bucket will have paid for all that was taken
 };
 
 }  // namespace strata::cluster

@@ -28,7 +28,7 @@ private:
 
 // A chunk as the shards that go to the stores, with their checksums.
 struct CodedStripe {
-    Chunk chunk;                        // places without stores yet
+    Chunk chunk;  // places without stores yet
     std::vector<BufferChain> shards;
     std::vector<ShardChecksums> checksums;
 };

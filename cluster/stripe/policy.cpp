@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Redundancy policies as people write them.
-#include <fmt/format.h>
-
 #include <charconv>
 #include <optional>
+
+#include <fmt/format.h>
 
 #include "cluster/stripe/stripe.h"
 

@@ -27,8 +27,7 @@ struct StripeIo::Impl {
     StripeRebuilder rebuilder{parts, reader, writer};
 };
 
-StripeIo::StripeIo(const Runtime& runtime, StoreSet& stores, DamageSink& damage)
-    : impl_(std::make_unique<Impl>(runtime, stores, damage)) {}
+StripeIo::StripeIo(const Runtime& runtime, StoreSet& stores, DamageSink& damage) : impl_(std::make_unique<Impl>(runtime, stores, damage)) {}
 
 StripeIo::~StripeIo() = default;
 

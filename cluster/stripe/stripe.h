@@ -5,20 +5,21 @@
 // [i * shard_length, (i + 1) * shard_length), the last zero-padded for coding only; m parity shards follow (Reed-Solomon, ISA-L).
 #pragma once
 
-#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include <boost/container/small_vector.hpp>
+
 #include "cluster/chunk/chunk_store.h"
 #include "server/base/runtime.h"
 
 namespace strata::cluster {
 
-constexpr std::size_t chunk_size_max = 4 << 20;        // bytes of file data in one chunk
-constexpr std::size_t coded_size_min = 128 << 10;      // smaller chunks are replicated m+1 times
+constexpr std::size_t chunk_size_max = 4 << 20;    // bytes of file data in one chunk
+constexpr std::size_t coded_size_min = 128 << 10;  // smaller chunks are replicated m+1 times
 constexpr int shards_max = 32;
 
 struct Geometry {
@@ -32,15 +33,15 @@ struct Policy {
     Geometry full{1, 0};
     Geometry replicated() const { return {1, full.m}; }
     std::string to_string() const;
-    static Result<Policy> parse(std::string_view text);            // Errors: config
-    static Policy default_for(int stores);                         // 1: single; 2: mirror-2; 3..5: ec-2+1; 6 and more: ec-4+2
+    static Result<Policy> parse(std::string_view text);  // Errors: config
+    static Policy default_for(int stores);               // 1: single; 2: mirror-2; 3..5: ec-2+1; 6 and more: ec-4+2
 };
 
 using StoreIndex = std::uint16_t;  // a store's number in the cluster map; never reused for another store
 constexpr StoreIndex no_store = 0xffff;
 
 struct ShardPlace {
-    StoreIndex store = no_store;   // no_store: this shard was never written (a narrower, flagged stripe)
+    StoreIndex store = no_store;  // no_store: this shard was never written (a narrower, flagged stripe)
     std::uint32_t digest = 0;
     friend constexpr bool operator==(const ShardPlace&, const ShardPlace&) = default;
 };
@@ -49,7 +50,7 @@ struct ShardPlace {
 struct Chunk {
     ChunkId id;
     Geometry geometry;
-    std::uint32_t length = 0;         // bytes of file data
+    std::uint32_t length = 0;  // bytes of file data
     std::uint32_t shard_length = 0;
     boost::container::small_vector<ShardPlace, 8> places;  // geometry.shards() of them
     bool degraded() const {
@@ -68,12 +69,12 @@ public:
         StoreIndex index = no_store;
         Uuid identity{};
         std::string folder;
-        std::shared_ptr<ChunkStore> store;   // null while missing
+        std::shared_ptr<ChunkStore> store;  // null while missing
         StoreState state = StoreState::missing;
     };
     virtual ~StoreSet() = default;
     virtual std::vector<Member> members() const = 0;
-    virtual std::shared_ptr<ChunkStore> online(StoreIndex index) const = 0;   // null if not usable
+    virtual std::shared_ptr<ChunkStore> online(StoreIndex index) const = 0;  // null if not usable
     // Stores for a new chunk, distinct, weighted by free space; fewer than asked if there are not enough with room.
     virtual std::vector<StoreIndex> choose(int count, std::span<const StoreIndex> avoid, std::uint64_t shard_bytes) = 0;
     // An I/O error makes the store `failed` for everybody; told once to `on_change`.
@@ -111,8 +112,9 @@ public:
     // The bytes [offset, offset+length) of the chunk, reconstructed if need be (and reported to the damage sink).
     // Errors: corrupt, io: past the tolerance; not_found: no shard is known anywhere (re-read the map before it means loss).
     Task<Result<BufferChain>> read(const Context& ctx, const Chunk& chunk, std::uint32_t offset, std::uint32_t length) override;
-    // Rebuilds the shards that are lost, corrupt, absent or on unusable stores onto other stores; returns the chunk's new record (the caller
-    // commits it if the old one is still the present one). Equal to the old one: nothing was to do.
+    // Rebuilds the shards that are lost, corrupt, absent or on unusable stores onto other stores, or in place if no other has room;
+    // returns the chunk's new record (the caller commits it if the old one is still the present one). Equal to the old one: nothing to
+    // commit. Errors: corrupt, io, not_found: past the tolerance.
     Task<Result<Chunk>> rebuild(const Context& ctx, const Chunk& chunk);
     // Verifies every shard on its disk. Returns the numbers of those that are bad: damaged, absent, never written or on unusable stores.
     Task<Result<std::vector<int>>> scrub(const Context& ctx, const Chunk& chunk);

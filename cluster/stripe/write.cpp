@@ -5,9 +5,9 @@
 // places that stay empty. A store that fails on the way is replaced; with nobody to replace it the whole stripe steps down the ladder.
 #include "cluster/stripe/write.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "cluster/stripe/in_parallel.h"
 #include "cluster/stripe/layout.h"
@@ -16,7 +16,7 @@ namespace strata::cluster {
 
 namespace {
 
-constexpr Duration put_time_max = 60s;   // a store that takes longer is as good as failed
+constexpr Duration put_time_max = 60s;  // a store that takes longer is as good as failed
 
 }  // namespace
 
@@ -27,9 +27,8 @@ Task<Result<Chunk>> StripeWriter::write(const Context& ctx, ChunkId id, Geometry
     std::vector<StoreIndex> avoid;
     for (;;) {
         CO_TRY(planned, plan(wanted, data.size(), avoid));
-        CodedStripe stripe = co_await code_on(parts_.pool, data.size(), [this, id, g = planned.geometry, &data] {
-            return encode_stripe(parts_.tables, id, g, data);
-        });
+        CodedStripe stripe = co_await code_on(
+            parts_.pool, data.size(), [this, id, g = planned.geometry, &data] { return encode_stripe(parts_.tables, id, g, data); });
         for (std::size_t i = 0; i < planned.stores.size(); ++i) stripe.chunk.places[i].store = planned.stores[i];
         auto placed = co_await place(ctx, stripe, avoid);
         if (placed && *placed) co_return std::move(stripe.chunk);
@@ -64,7 +63,8 @@ Error StripeWriter::refusal(Geometry wanted, std::size_t reachable) const {
     for (const auto& member : parts_.stores.members()) {
         if (member.state == StoreState::online || member.state == StoreState::read_only) ++present;
     }
-    if (present >= needed) return {Errc::no_space, fmt::format("{} stores are there, {} with room; {} are needed", present, reachable, needed)};
+    if (present >= needed)
+        return {Errc::no_space, fmt::format("{} stores are there, {} with room; {} are needed", present, reachable, needed)};
     return {Errc::read_only, fmt::format("{} stores are there; new data need {} to bear a loss", present, needed)};
 }
 

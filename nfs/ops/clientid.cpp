@@ -9,10 +9,9 @@ namespace strata::nfs {
 
 namespace {
 
-// EXCHGID4_FLAG_*: 13.1 and 18.35.1; RFC 7862, 14.1 for SUPP_FENCE_OPS.
-constexpr std::uint32_t supp_moved_refer = 0x1, supp_moved_migr = 0x2, supp_fence_ops = 0x4, bind_princ_stateid = 0x100,
-                        use_non_pnfs = 0x10000, use_pnfs_mds = 0x20000, use_pnfs_ds = 0x40000, upd_confirmed_rec_a = 0x40000000,
-                        confirmed_r = 0x80000000;
+// EXCHGID4_FLAG_*: 18.35.1. What 4.2 adds (0x4, fencing between servers) is refused, as other servers do: clients do not send it.
+constexpr std::uint32_t supp_moved_refer = 0x1, supp_moved_migr = 0x2, bind_princ_stateid = 0x100, use_non_pnfs = 0x10000,
+                        use_pnfs_mds = 0x20000, use_pnfs_ds = 0x40000, upd_confirmed_rec_a = 0x40000000, confirmed_r = 0x80000000;
 constexpr std::uint32_t flags_allowed =
     supp_moved_refer | supp_moved_migr | bind_princ_stateid | use_non_pnfs | use_pnfs_mds | use_pnfs_ds | upd_confirmed_rec_a;
 constexpr std::uint32_t protect_none = 0, protect_machine = 1, protect_ssv = 2;
@@ -67,8 +66,7 @@ ExchangeArgs read_args(XdrReader& in) {
 Task<NfsStatus> op_exchange_id(Compound& compound, XdrReader& in, XdrWriter& out) {
     auto args = read_args(in);
     if (!in.ok()) co_return NfsStatus::badxdr;
-    const auto allowed = flags_allowed | (compound.minor_version >= 2 ? supp_fence_ops : 0);
-    if ((args.flags & ~allowed) != 0) co_return NfsStatus::inval;
+    if ((args.flags & ~flags_allowed) != 0) co_return NfsStatus::inval;
     // Machine credentials need RPCSEC_GSS; an SSV needs algorithms that we do not have.
     if (args.protect == protect_machine) co_return NfsStatus::inval;
     if (args.protect == protect_ssv) co_return NfsStatus::encr_alg_unsupp;

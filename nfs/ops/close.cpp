@@ -76,8 +76,10 @@ NfsStatus downgrade(Compound& compound, OwnedState& owned, std::uint32_t access,
     if (compound.minor_version != 0) access &= 3;
     if (access == 0 || access > 3 || deny > 3) return NfsStatus::inval;
     // Only to what an OPEN once asked for: the client must have kept count (18.18.3).
-    if ((access & ~state.access) != 0 || (deny & ~state.deny) != 0 || (state.history & (1u << (4 * deny + access))) == 0) return NfsStatus::inval;
-    const auto changed = compound.service.parts.files->change(*state.open, static_cast<std::uint8_t>(access), static_cast<std::uint8_t>(deny), nullptr);
+    if ((access & ~state.access) != 0 || (deny & ~state.deny) != 0 || (state.history & (1u << (4 * deny + access))) == 0)
+        return NfsStatus::inval;
+    const auto changed =
+        compound.service.parts.files->change(*state.open, static_cast<std::uint8_t>(access), static_cast<std::uint8_t>(deny), nullptr);
     if (!changed) return to_status(changed.error());
     state.access = static_cast<std::uint8_t>(access);
     state.deny = static_cast<std::uint8_t>(deny);

@@ -43,7 +43,7 @@ struct LockArgs {
     vfs::ByteRange range;
     bool new_owner = false;
     std::uint32_t open_seqid = 0, lock_seqid = 0;
-    Stateid stateid;           // the open's for a new lock-owner, else the lock's
+    Stateid stateid;  // the open's for a new lock-owner, else the lock's
     ClientId client = 0;
     std::string_view owner;
 };
@@ -88,7 +88,8 @@ NfsStatus check_grace(const Compound& compound, bool reclaim, const Client& clie
 
 // The lock-owner's state of the open's file, made if it has none. Client::mutex is held. Null: too many owners, or a 4.0 lock-owner that
 // is not in step.
-std::shared_ptr<State> lock_state_of(Compound& compound, Client& client, const std::shared_ptr<State>& open, const LockArgs& args, NfsStatus& status) {
+std::shared_ptr<State> lock_state_of(Compound& compound, Client& client, const std::shared_ptr<State>& open, const LockArgs& args,
+                                     NfsStatus& status) {
     auto& owners = client.lock_owners;
     const bool known = owners.find(args.owner) != owners.end();
     const auto owner = find_or_make_owner(owners, args.owner, compound.service.runtime.clock->now(), true);

@@ -40,8 +40,7 @@ Task<NfsStatus> op_lookupp(Compound& compound, XdrReader&, XdrWriter&) {
     const auto parent = co_await compound.fs().lookup_parent(compound.ctx, compound.current.id);
     if (!parent) {
         const auto status = to_status(parent.error());
-        // RFC 8881 has notdir for a symbolic link here, too (18.14.3).
-        co_return status;
+        co_return status == NfsStatus::notdir ? co_await directory_status(compound, compound.current, status) : status;
     }
     compound.set_current(*compound.current.share, parent->id);
     co_return NfsStatus::ok;

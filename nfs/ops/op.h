@@ -37,14 +37,14 @@ struct OpEntry {
     std::uint32_t code = 0;
     std::string_view name;
     std::uint8_t minors = 0;
-    bool needs_current_fh = false;              // else nofilehandle
-    bool needs_saved_fh = false;                // else nofilehandle
-    bool mutates = false;                       // refused on a read-only share with rofs
-    NfsStatus on_pseudo_root = NfsStatus::ok;   // what it answers there; ok: the handler knows the pseudo root
-    std::uint32_t reply_bound = 0;              // bytes of a result's body, at most; an operation that mutates is not started without them
+    bool needs_current_fh = false;             // else nofilehandle
+    bool needs_saved_fh = false;               // else nofilehandle
+    bool mutates = false;                      // refused on a read-only share with rofs
+    NfsStatus on_pseudo_root = NfsStatus::ok;  // what it answers there; ok: the handler knows the pseudo root
+    std::uint32_t reply_bound = 0;             // bytes of a result's body, at most; an operation that mutates is not started without them
     Position position = Position::in_session;
-    bool error_has_bitmap = false;              // a failure is followed by an empty bitmap4 where the handler wrote nothing: attrsset
-    NowHandler now = nullptr;                   // exactly one of both; both null: notsupp
+    bool error_has_bitmap = false;  // a failure is followed by an empty bitmap4 where the handler wrote nothing: attrsset
+    NowHandler now = nullptr;       // exactly one of both; both null: notsupp
     RunHandler run = nullptr;
 };
 

@@ -13,14 +13,22 @@
 namespace strata::nfs {
 
 enum class CreateHow : std::uint32_t { unchecked = 0, guarded = 1, exclusive = 2, exclusive_4_1 = 3 };
-enum class Claim : std::uint32_t { null = 0, previous = 1, delegate_cur = 2, delegate_prev = 3, fh = 4, deleg_cur_fh = 5, deleg_prev_fh = 6 };
+enum class Claim : std::uint32_t {
+    null = 0,
+    previous = 1,
+    delegate_cur = 2,
+    delegate_prev = 3,
+    fh = 4,
+    deleg_cur_fh = 5,
+    deleg_prev_fh = 6
+};
 
 // OPEN4_SHARE_ACCESS_WANT_*.
 constexpr std::uint32_t want_mask = 0xff00, want_no_preference = 0, want_no_deleg = 0x400;
 
 struct OpenArgs {
     std::uint32_t seqid = 0;
-    std::uint8_t access = 0, deny = 0;   // bits of vfs::share
+    std::uint8_t access = 0, deny = 0;  // bits of vfs::share
     std::uint32_t want = 0;
     ClientId client = 0;
     std::string_view owner;

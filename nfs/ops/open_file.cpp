@@ -68,7 +68,7 @@ Task<NfsStatus> by_name(Compound& compound, OpenArgs& args, OpenedFile& out) {
         // Only shares are there, which are directories, and nothing can be created.
         const bool there = compound.shares->find(args.name) != nullptr;
         if (!there) co_return args.create ? NfsStatus::rofs : NfsStatus::noent;
-        co_return args.create && args.how != CreateHow::unchecked ? NfsStatus::exist : NfsStatus::isdir;
+        co_return args.create&& args.how != CreateHow::unchecked ? NfsStatus::exist : NfsStatus::isdir;
     }
     const auto name = check_name(args.name);
     if (name != NfsStatus::ok) co_return co_await directory_status(compound, compound.current, name);

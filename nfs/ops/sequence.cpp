@@ -64,7 +64,8 @@ NfsStatus op_sequence(Compound& compound, XdrReader& in, XdrWriter& out) {
     if (highest >= slots) return NfsStatus::bad_high_slot;
     // What identifies the request: all that follows SEQUENCE.
     const auto rest = in.rest();
-    if (cache_this) compound.request_checksum = crc32c(rest.first(std::min(rest.size(), checksummed_max))) ^ static_cast<std::uint32_t>(rest.size());
+    if (cache_this)
+        compound.request_checksum = crc32c(rest.first(std::min(rest.size(), checksummed_max))) ^ static_cast<std::uint32_t>(rest.size());
     const auto verdict = session->take(slot, sequence, compound.request_checksum, compound.replay);
     status = to_status(verdict);
     if (status != NfsStatus::ok) return status;

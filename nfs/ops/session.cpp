@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // CREATE_SESSION, DESTROY_SESSION, BIND_CONN_TO_SESSION, BACKCHANNEL_CTL: RFC 8881, 18.36, 18.37, 18.34, 18.33.
+#include "nfs/state/session.h"
+
 #include <algorithm>
 #include <utility>
 
 #include "nfs/compound.h"
 #include "nfs/ops/handlers.h"
 #include "nfs/rpc/message.h"
-#include "nfs/state/session.h"
 
 namespace strata::nfs {
 

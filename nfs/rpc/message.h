@@ -35,8 +35,15 @@ enum class MessageKind : std::uint8_t {
 MessageKind read_header(XdrReader& in, CallHeader& out);
 
 // Replies, from the message type on (the record mark is the connection's).
-enum class AcceptStat : std::uint32_t { success = 0, prog_unavail = 1, prog_mismatch = 2, proc_unavail = 3, garbage_args = 4, system_err = 5 };
-void write_accepted(XdrWriter& out, std::uint32_t xid, AcceptStat stat);   // prog_mismatch: with our only version, 4
+enum class AcceptStat : std::uint32_t {
+    success = 0,
+    prog_unavail = 1,
+    prog_mismatch = 2,
+    proc_unavail = 3,
+    garbage_args = 4,
+    system_err = 5
+};
+void write_accepted(XdrWriter& out, std::uint32_t xid, AcceptStat stat);  // prog_mismatch: with our only version, 4
 void write_rpc_mismatch(XdrWriter& out, std::uint32_t xid);
 void write_auth_error(XdrWriter& out, std::uint32_t xid, AuthStat stat);
 

@@ -46,8 +46,8 @@ private:
     std::size_t record_max_;
     Slice buffer_;
     std::byte* base_ = nullptr;
-    std::size_t at_ = 0, end_ = 0;     // unread bytes of buffer_
-    std::size_t wanted_ = 0;           // bytes from at_ on that must come to lie in one piece; 0: whatever there is room for
+    std::size_t at_ = 0, end_ = 0;  // unread bytes of buffer_
+    std::size_t wanted_ = 0;        // bytes from at_ on that must come to lie in one piece; 0: whatever there is room for
     // A fragment that no ordinary buffer can hold is received into a slab of just its size.
     Slice large_;
     std::size_t large_size_ = 0, large_received_ = 0;

@@ -47,11 +47,11 @@ struct OwnerReply {
 // An open-owner or lock-owner. The sequence of minor version 0 (RFC 7530, 9.1.7) lives here; 4.1 leaves it alone. Guarded by Client::mutex.
 struct Owner {
     std::string name;
-    std::uint32_t seqid = 0;         // of the last request that counted
-    bool started = false;            // a first seqid was seen
-    bool confirmed = false;          // by OPEN_CONFIRM (4.0)
-    bool busy = false;               // a request of this owner is under way (4.0)
-    Instant used;                    // for owners without state, which are forgotten after a lease
+    std::uint32_t seqid = 0;                                         // of the last request that counted
+    bool started = false;                                            // a first seqid was seen
+    bool confirmed = false;                                          // by OPEN_CONFIRM (4.0)
+    bool busy = false;                                               // a request of this owner is under way (4.0)
+    Instant used;                                                    // for owners without state, which are forgotten after a lease
     std::unordered_map<vfs::FileId, std::shared_ptr<State>> states;  // its open, or its locks, of each file
     std::uint32_t last_closed = 0;   // the state that its last CLOSE ended: a retransmission still names it (4.0)
     std::optional<OwnerReply> last;  // for a retransmission
@@ -67,10 +67,10 @@ struct State {
     std::unique_ptr<vfs::Open> open;
     std::unique_ptr<vfs::Pin> pin;
     std::uint8_t access = 0, deny = 0;
-    std::uint16_t history = 0;              // bit 4 * deny + access for each combination that was opened: what a downgrade may go to
+    std::uint16_t history = 0;  // bit 4 * deny + access for each combination that was opened: what a downgrade may go to
     std::vector<std::weak_ptr<State>> locks;
     // lock
-    std::shared_ptr<State> parent;          // the open that the locks were taken through
+    std::shared_ptr<State> parent;  // the open that the locks were taken through
 };
 
 // A CREATE_SESSION's result, kept for a replay (RFC 8881, 18.36.4).
@@ -89,10 +89,10 @@ struct CreatedSession {
 struct Client {
     ClientId id = 0;
     std::uint8_t minor_version = 1;
-    std::string owner;                      // co_ownerid, or the id string of SETCLIENTID
+    std::string owner;  // co_ownerid, or the id string of SETCLIENTID
     Verifier verifier{};
     Principal principal;
-    Verifier confirm{};                     // 4.0: setclientid_confirm
+    Verifier confirm{};  // 4.0: setclientid_confirm
 
     // Guarded by ClientTable's mutex.
     bool confirmed = false;

@@ -31,7 +31,7 @@ Stateid StateNumber::stateid(std::uint32_t seqid) const {
 
 // Sessions and owners refer to their clients: the rings are opened here.
 ClientTable::~ClientTable() {
-    for (const auto& client : all()) release(client, *sessions_);
+    for (const auto& client : all()) release(client);
 }
 
 std::shared_ptr<Client> ClientTable::find(ClientId id) const {
@@ -68,7 +68,7 @@ void ClientTable::detach(const std::shared_ptr<Client>& client) {
     if (entry.confirmed == nullptr && entry.unconfirmed == nullptr) by_owner_.erase(found);
 }
 
-void ClientTable::release(const std::shared_ptr<Client>& client, SessionTable& sessions) {
+void ClientTable::release(const std::shared_ptr<Client>& client) {
     client->gone.store(true, std::memory_order_release);
     std::vector<std::shared_ptr<Session>> ended;
     std::unordered_map<std::uint32_t, std::shared_ptr<State>> states;  // their opens close outside the lock
@@ -77,6 +77,7 @@ void ClientTable::release(const std::shared_ptr<Client>& client, SessionTable& s
         ended.swap(client->sessions);
         states.swap(client->states);
         for (auto& [number, state] : states) {
+            if (state->kind == State::Kind::lock) files_->release_locks(state->file, client->holder(*state->owner));
             state->parent.reset();
             state->locks.clear();
         }
@@ -88,7 +89,7 @@ void ClientTable::release(const std::shared_ptr<Client>& client, SessionTable& s
     }
     for (const auto& session : ended) {
         session->destroyed.store(true, std::memory_order_release);
-        sessions.remove(session->id);
+        sessions_->remove(session->id);
     }
 }
 
@@ -97,7 +98,7 @@ void ClientTable::remove(const std::shared_ptr<Client>& client) {
         std::lock_guard lock(mutex_);
         detach(client);
     }
-    release(client, *sessions_);
+    release(client);
 }
 
 ClientTable::Exchanged ClientTable::exchange_id(const Exchange& request, Instant now) {
@@ -147,7 +148,7 @@ ClientTable::Exchanged ClientTable::exchange_id(const Exchange& request, Instant
         entry.unconfirmed = make(request, 1, now);
         out.client = entry.unconfirmed;
     }
-    for (const auto& client : out.replaced) release(client, *sessions_);
+    for (const auto& client : out.replaced) release(client);
     return out;
 }
 
@@ -163,7 +164,7 @@ std::shared_ptr<Client> ClientTable::confirm(const std::shared_ptr<Client>& clie
         if (entry.unconfirmed == client) entry.unconfirmed.reset();
         if (older != nullptr) by_id_.erase(older->id);
     }
-    if (older != nullptr) release(older, *sessions_);
+    if (older != nullptr) release(older);
     return older;
 }
 
@@ -202,7 +203,8 @@ ClientTable::Exchanged ClientTable::set_client_id(const Exchange& request, const
     return out;
 }
 
-ClientTable::Exchanged ClientTable::confirm_client_id(ClientId id, const Verifier& confirm_verifier, const Principal& principal, Instant now) {
+ClientTable::Exchanged ClientTable::confirm_client_id(ClientId id, const Verifier& confirm_verifier, const Principal& principal,
+                                                      Instant now) {
     Exchanged out;
     {
         std::lock_guard lock(mutex_);
@@ -245,7 +247,7 @@ ClientTable::Exchanged ClientTable::confirm_client_id(ClientId id, const Verifie
         out.client->renew(now);
         out.confirmed = true;
     }
-    for (const auto& client : out.replaced) release(client, *sessions_);
+    for (const auto& client : out.replaced) release(client);
     return out;
 }
 

@@ -19,8 +19,8 @@ namespace strata::nfs {
 // Any thread. Nothing here suspends; durable records are the caller's (Grace).
 class ClientTable {
 public:
-    ClientTable(SessionTable& sessions, Duration lease, std::size_t clients_max)
-        : sessions_(&sessions), lease_(lease), clients_max_(clients_max) {}
+    ClientTable(SessionTable& sessions, vfs::FileStateTable& files, Duration lease, std::size_t clients_max)
+        : sessions_(&sessions), files_(&files), lease_(lease), clients_max_(clients_max) {}
 
     ~ClientTable();
     ClientTable(const ClientTable&) = delete;
@@ -75,9 +75,10 @@ private:
     };
     std::shared_ptr<Client> make(const Exchange& request, std::uint8_t minor_version, Instant now);
     void detach(const std::shared_ptr<Client>& client);
-    static void release(const std::shared_ptr<Client>& client, SessionTable& sessions);
+    void release(const std::shared_ptr<Client>& client);
 
     SessionTable* sessions_;
+    vfs::FileStateTable* files_;
     std::uint32_t epoch_ = 0;
     Duration lease_;
     std::size_t clients_max_;

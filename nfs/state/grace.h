@@ -52,9 +52,9 @@ private:
     vfs::RecordStore* records_;
     std::atomic<bool> active_{false};
     Instant end_ = Instant::max();
-    mutable std::mutex mutex_;                       // guards what follows
-    std::set<std::string, std::less<>> waiting_;     // had state, have not completed
-    std::set<std::string, std::less<>> returned_;    // were seen again: their records stay
+    mutable std::mutex mutex_;                     // guards what follows
+    std::set<std::string, std::less<>> waiting_;   // had state, have not completed
+    std::set<std::string, std::less<>> returned_;  // were seen again: their records stay
     bool ending_ = false;
 };
 

@@ -8,7 +8,8 @@
 
 namespace strata::nfs {
 
-bool OwnedState::begin(Compound& compound, Stateid stateid, State::Kind kind, std::uint32_t seqid, std::uint32_t operation, XdrWriter& out) {
+bool OwnedState::begin(Compound& compound, Stateid stateid, State::Kind kind, std::uint32_t seqid, std::uint32_t operation,
+                       XdrWriter& out) {
     status_ = compound.resolve(stateid);
     if (status_ != NfsStatus::ok) return false;
     stateid_ = stateid;

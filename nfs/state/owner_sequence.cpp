@@ -81,8 +81,8 @@ NfsStatus OwnerSequence::end(Compound& compound, NfsStatus status, const XdrWrit
     return status;
 }
 
-std::shared_ptr<Owner> find_or_make_owner(std::map<std::string, std::shared_ptr<Owner>, std::less<>>& owners, std::string_view name, Instant now,
-                                          bool confirmed) {
+std::shared_ptr<Owner> find_or_make_owner(std::map<std::string, std::shared_ptr<Owner>, std::less<>>& owners, std::string_view name,
+                                          Instant now, bool confirmed) {
     auto found = owners.find(name);
     if (found == owners.end()) {
         if (owners.size() >= owners_max) return nullptr;

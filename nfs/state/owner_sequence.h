@@ -19,8 +19,8 @@ public:
     OwnerSequence& operator=(const OwnerSequence&) = delete;
 
     // True: run the operation. False: it is answered: return status(), whose body is written. `client`'s mutex must not be held.
-    bool begin(Compound& compound, std::shared_ptr<Client> client, std::shared_ptr<Owner> owner, std::uint32_t seqid, std::uint32_t operation,
-               XdrWriter& out);
+    bool begin(Compound& compound, std::shared_ptr<Client> client, std::shared_ptr<Owner> owner, std::uint32_t seqid,
+               std::uint32_t operation, XdrWriter& out);
     NfsStatus status() const { return status_; }
     // The operation has ended so, having written its body to `out` since begin(): keeps it for a retransmission. Returns `status`.
     NfsStatus end(Compound& compound, NfsStatus status, const XdrWriter& out);
@@ -34,8 +34,8 @@ private:
 };
 
 // The owner of that name, made if there is none. Client::mutex is held. Null: the client has too many.
-std::shared_ptr<Owner> find_or_make_owner(std::map<std::string, std::shared_ptr<Owner>, std::less<>>& owners, std::string_view name, Instant now,
-                                          bool confirmed);
+std::shared_ptr<Owner> find_or_make_owner(std::map<std::string, std::shared_ptr<Owner>, std::less<>>& owners, std::string_view name,
+                                          Instant now, bool confirmed);
 
 // Takes a state out of its client and owner. Client::mutex is held; the State's last reference is to go after it is released.
 void detach_state(Client& client, const std::shared_ptr<State>& state);

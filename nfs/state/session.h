@@ -18,10 +18,10 @@
 namespace strata::nfs {
 
 struct Slot {
-    std::uint32_t sequence = 0;   // of the last request that was taken
+    std::uint32_t sequence = 0;  // of the last request that was taken
     bool in_progress = false;
     bool cached = false;
-    std::uint32_t checksum = 0;   // of the request whose reply is cached
+    std::uint32_t checksum = 0;                           // of the request whose reply is cached
     std::shared_ptr<const std::vector<std::byte>> reply;  // COMPOUND4res
 };
 
@@ -32,8 +32,8 @@ struct Session {
     std::uint32_t callback_program = 0;
     std::atomic<bool> destroyed{false};
 
-    std::mutex mutex;             // guards the slots
-    std::vector<Slot> slots;      // as many as were ever used
+    std::mutex mutex;         // guards the slots
+    std::vector<Slot> slots;  // as many as were ever used
 
     // What a slot says to a request.
     enum class Verdict : std::uint8_t {

@@ -28,7 +28,7 @@ struct AttributeSource {
     vfs::Space space;      // needed for space_attributes only
 };
 
-// The attributes of a minor version: all, those that can be set, those that cannot be asked for, and those that need AttributeSource::space.
+// The attributes of a minor version: all; those that can be set; those that can only be set; those that need AttributeSource::space.
 AttributeMask supported_attributes(std::uint32_t minor_version);
 AttributeMask settable_attributes(std::uint32_t minor_version);
 constexpr AttributeMask set_only_attributes{Attribute::time_access_set, Attribute::time_modify_set};

@@ -15,10 +15,10 @@
 namespace strata::nfs {
 
 constexpr std::uint32_t nfs_program = 100003, nfs_version = 4;
-constexpr std::size_t fh_size_max = 128;          // NFS4_FHSIZE
-constexpr std::size_t opaque_limit = 1024;        // NFS4_OPAQUE_LIMIT: owners and client ids
-constexpr std::size_t tag_size_max = 1024;        // ours
-constexpr std::size_t io_size_max = 1 << 20;      // the largest READ and WRITE we offer
+constexpr std::size_t fh_size_max = 128;                     // NFS4_FHSIZE
+constexpr std::size_t opaque_limit = 1024;                   // NFS4_OPAQUE_LIMIT: owners and client ids
+constexpr std::size_t tag_size_max = 1024;                   // ours
+constexpr std::size_t io_size_max = 1 << 20;                 // the largest READ and WRITE we offer
 constexpr std::size_t record_size_max = io_size_max + 4096;  // the largest slab of the pool
 
 using ClientId = std::uint64_t;

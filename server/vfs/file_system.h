@@ -40,37 +40,37 @@ enum class CreateMode : std::uint8_t {
 struct CreateRequest {
     FileType type = FileType::regular;
     CreateMode mode = CreateMode::guarded;
-    SetAttributes attributes;              // mode defaults to 0; uid, gid default to the caller's (gid: the directory's if setgid)
+    SetAttributes attributes;  // mode defaults to 0; uid, gid default to the caller's (gid: the directory's if setgid)
     std::string symlink_target;
     Device device;
-    std::uint64_t verifier = 0;            // exclusive
-    DomainId new_domain = 0;               // not 0: a share's root (superuser only)
+    std::uint64_t verifier = 0;  // exclusive
+    DomainId new_domain = 0;     // not 0: a share's root (superuser only)
 };
 
 struct Created {
     Entry entry;
     ChangeInfo directory;
-    bool existed = false;                  // unchecked or exclusive met a file that was there
+    bool existed = false;  // unchecked or exclusive met a file that was there
 };
 
 struct Removed {
     FileId id;
-    Attributes attributes;                 // after: link_count 0 means that the last name went
+    Attributes attributes;  // after: link_count 0 means that the last name went
     ChangeInfo directory;
 };
 
 struct Renamed {
     ChangeInfo source, target;
     FileId moved;
-    std::optional<FileId> replaced;        // its last name went
+    std::optional<FileId> replaced;  // its last name went
 };
 
 // What REMOVE may take (NFS takes both; SMB and POSIX callers say which).
 enum class RemoveKind : std::uint8_t { any, not_directory, directory };
 
 struct DirectoryEntry {
-    std::uint64_t cookie = 0;              // position after this entry; stable over restarts; never 0, 1 or 2
-    std::string_view name;                 // valid during the call of the visitor
+    std::uint64_t cookie = 0;  // position after this entry; stable over restarts; never 0, 1 or 2
+    std::string_view name;     // valid during the call of the visitor
     FileId id;
     const Attributes* attributes = nullptr;
 };
@@ -78,12 +78,12 @@ struct DirectoryEntry {
 using DirectoryVisitor = std::function<bool(const DirectoryEntry&)>;
 
 struct DirectoryPage {
-    bool end = false;                      // the visitor saw the last entry
+    bool end = false;  // the visitor saw the last entry
     std::uint64_t change = 0;
 };
 
 struct ReadResult {
-    BufferChain data;                      // holes as zeros; exactly the bytes up to count or the end of the file
+    BufferChain data;  // holes as zeros; exactly the bytes up to count or the end of the file
     bool end_of_file = false;
 };
 
@@ -155,7 +155,8 @@ public:
     virtual Task<Result<std::uint64_t>> commit(const Context& ctx, FileId file, std::uint64_t offset, std::uint64_t count) = 0;
     virtual Task<Result<>> allocate(const Context& ctx, FileId file, std::uint64_t offset, std::uint64_t length) = 0;
     virtual Task<Result<>> deallocate(const Context& ctx, FileId file, std::uint64_t offset, std::uint64_t length) = 0;
-    // The run that holds `offset`, clipped to start there; the virtual hole at the end has length 0. Errors: invalid_argument (at or past the end).
+    // The run that holds `offset`, clipped to start there; the virtual hole at the end has length 0. Errors: invalid_argument (at or
+    // past the end).
     virtual Task<Result<Extent>> map(const Context& ctx, FileId file, std::uint64_t offset) = 0;
     // Shares the stored bytes; both ranges block-aligned (4 KiB) or ending at the end of the source. length 0: to the source's end.
     virtual Task<Result<>> clone(const Context& ctx, FileId source, std::uint64_t source_offset, FileId target, std::uint64_t target_offset,

@@ -38,17 +38,17 @@ struct Device {
 struct Attributes {
     FileId id;
     FileType type = FileType::regular;
-    std::uint32_t mode = 0;               // the low 12 bits: rwx, setuid, setgid, sticky
+    std::uint32_t mode = 0;  // the low 12 bits: rwx, setuid, setgid, sticky
     std::uint32_t uid = 0, gid = 0;
     std::uint32_t link_count = 1;
     DomainId domain = 0;
-    std::uint64_t size = 0;               // bytes
-    std::uint64_t allocated = 0;          // bytes of space, before the policy's factor
-    std::uint64_t change = 0;             // grows with every change of data or attributes; never reused, even over crashes
+    std::uint64_t size = 0;       // bytes
+    std::uint64_t allocated = 0;  // bytes of space, before the policy's factor
+    std::uint64_t change = 0;     // grows with every change of data or attributes; never reused, even over crashes
     Timestamp access_time, modify_time, change_time, birth_time;
     Device device;
-    std::uint32_t dos_attributes = 0;     // SMB's hidden, system, archive, ...
-    std::shared_ptr<const Acl> acl;       // null: the mode alone decides
+    std::uint32_t dos_attributes = 0;  // SMB's hidden, system, archive, ...
+    std::shared_ptr<const Acl> acl;    // null: the mode alone decides
     bool has_xattrs = false;
 };
 
@@ -86,7 +86,7 @@ struct Space {
 };
 
 constexpr std::uint64_t file_size_max = (std::uint64_t{1} << 62);
-constexpr std::size_t name_size_max = 255;      // bytes of UTF-8
+constexpr std::size_t name_size_max = 255;  // bytes of UTF-8
 constexpr std::size_t symlink_size_max = 4096;
 constexpr std::size_t xattr_size_max = 64 * 1024;
 

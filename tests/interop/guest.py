@@ -102,6 +102,7 @@ class Guest:
         self.serial_path = os.path.join(self.folder, "serial.log")
         self.number = 0
         self.job = None
+        self.watch = None       # returns why waiting is in vain, or None
         self._lines = queue.Queue()
         command = boot_command(os.path.join(HERE, "guest", "agent.sh"), f"tap{index}", memory_mb, self.folder, self.name,
                                [f"CLIENT={self.address}", f"NAME={self.name}", f"HOSTDIR={self.folder}",
@@ -139,6 +140,9 @@ class Guest:
                     self.show_blocked_tasks()
                     self.kill()
                     raise GuestError(f"time limit of {limit_s:.0f} s passed: {what}") from None
+                if self.watch and (why := self.watch()):
+                    self.kill()     # it would only wait for the server until its limit
+                    raise GuestError(f"{why}: {what}") from None
                 continue
             if line is None:
                 self.kill()

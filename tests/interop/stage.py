@@ -78,9 +78,17 @@ class Stage:
                 self.server.remove()
             self.server = None
 
+    def server_death(self):
+        """Why the server is gone that nobody ended, or None."""
+        process = self.server.process if self.server is not None else None
+        if process is None or process.poll() is None:
+            return None
+        return f"the server ended by itself with status {process.returncode}"
+
     def guest(self, index):
         if index not in self._guests or not self._guests[index].alive:
             self._guests[index] = guest.Guest(index, self.work, self.binaries, self.options.verbose)
+            self._guests[index].watch = self.server_death
         return self._guests[index]
 
     def environment(self, vers, **more):

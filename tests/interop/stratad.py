@@ -42,10 +42,11 @@ class StratadServer:
     features = {"xattr", "clone", "acl", "exact_acl", "hidden_shares", "seek", "allocate", "copy", "reboot", "check", "disks", "terminate"}
     lease_s = LEASE_S
 
-    def __init__(self, work, logs, program, shares, stores=None, policy="ec-4+2", name="stratad", **_):
+    def __init__(self, work, logs, program, shares, stores=None, policy="ec-4+2", flags=(), name="stratad", **_):
         self.program = program
         self.shares = shares
         self.policy = policy
+        self.flags = list(flags)
         self.folder = os.path.join(work, f"{name}-{time.monotonic_ns()}")
         self.data = os.path.join(self.folder, "data")
         os.makedirs(self.data)
@@ -60,7 +61,7 @@ class StratadServer:
         return stores
 
     def command(self):
-        words = [self.program, "--data", self.data, "--policy", self.policy, "--nfs", f"{self.address}:{self.port}"]
+        words = [self.program, "--data", self.data, "--policy", self.policy, "--nfs", f"{self.address}:{self.port}", *self.flags]
         for store in self.stores:
             words += ["--store", store]
         for share in self.shares:

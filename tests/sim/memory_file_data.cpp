@@ -159,21 +159,23 @@ Task<Result<>> MemoryFileSystem::clone(const Context& ctx, vfs::FileId source, s
     if (source_offset % page_size != 0 || target_offset % page_size != 0 || (count % page_size != 0 && !to_end)) {
         co_return fail(Errc::invalid_argument);
     }
-    if (from == to && source_offset < target_offset + count && target_offset < source_offset + count) co_return fail(Errc::invalid_argument);
+    if (from == to && source_offset < target_offset + count && target_offset < source_offset + count)
+        co_return fail(Errc::invalid_argument);
     CO_CHECK_OK(store(*to, target_offset, load(*from, source_offset, count)));
     touch(*to, true);
     saw(ctx);
     co_return Result<>{};
 }
 
-Task<Result<vfs::CopyResult>> MemoryFileSystem::copy(const Context& ctx, vfs::FileId source, std::uint64_t source_offset, vfs::FileId target,
-                                                     std::uint64_t target_offset, std::uint64_t length) {
+Task<Result<vfs::CopyResult>> MemoryFileSystem::copy(const Context& ctx, vfs::FileId source, std::uint64_t source_offset,
+                                                     vfs::FileId target, std::uint64_t target_offset, std::uint64_t length) {
     co_await enter("copy");
     CO_TRY(from, regular(source));
     CO_TRY(to, regular(target));
     if (source_offset > from->a.size || length > from->a.size - source_offset) co_return fail(Errc::invalid_argument);
     const auto count = length == 0 ? from->a.size - source_offset : length;
-    if (from == to && source_offset < target_offset + count && target_offset < source_offset + count) co_return fail(Errc::invalid_argument);
+    if (from == to && source_offset < target_offset + count && target_offset < source_offset + count)
+        co_return fail(Errc::invalid_argument);
     CO_CHECK_OK(store(*to, target_offset, load(*from, source_offset, count)));
     touch(*to, true);
     saw(ctx);

@@ -20,7 +20,8 @@ constexpr std::uint32_t links_max = 32000;
 
 Result<> check_entry_name(std::string_view name) {
     if (name.size() > vfs::name_size_max) return fail(Errc::name_too_long);
-    if (name.empty() || name == "." || name == ".." || name.find('/') != name.npos || name.find('\0') != name.npos) return fail(Errc::bad_name);
+    if (name.empty() || name == "." || name == ".." || name.find('/') != name.npos || name.find('\0') != name.npos)
+        return fail(Errc::bad_name);
     return {};
 }
 
@@ -466,7 +467,9 @@ Task<Result<>> MemoryFileSystem::settle(const Context&) {
     co_return Result<>{};
 }
 
-bool MemoryFileSystem::settled(const Context& ctx) const { return !on_settle || ctx.commit_point == nullptr || ctx.commit_point->index == 0; }
+bool MemoryFileSystem::settled(const Context& ctx) const {
+    return !on_settle || ctx.commit_point == nullptr || ctx.commit_point->index == 0;
+}
 
 Task<Result<std::unique_ptr<vfs::Pin>>> MemoryFileSystem::pin(const Context&, vfs::FileId file) {
     co_await enter("pin");

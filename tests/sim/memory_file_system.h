@@ -37,7 +37,8 @@ public:
     using Context = strata::Context;
     Task<Result<vfs::Entry>> lookup(const Context& ctx, vfs::FileId dir, std::string_view name) override;
     Task<Result<vfs::Entry>> lookup_parent(const Context& ctx, vfs::FileId dir) override;
-    Task<Result<vfs::Created>> create(const Context& ctx, vfs::FileId dir, std::string_view name, const vfs::CreateRequest& request) override;
+    Task<Result<vfs::Created>> create(const Context& ctx, vfs::FileId dir, std::string_view name,
+                                      const vfs::CreateRequest& request) override;
     Task<Result<vfs::Removed>> remove(const Context& ctx, vfs::FileId dir, std::string_view name, vfs::RemoveKind kind) override;
     Task<Result<vfs::Renamed>> rename(const Context& ctx, vfs::FileId from, std::string_view name, vfs::FileId to,
                                       std::string_view new_name) override;

@@ -10,7 +10,12 @@ namespace strata::sim {
 using namespace strata::cluster;
 
 MemoryMetaStore::MemoryMetaStore(const Runtime& runtime, MetaImage image, MetaTiming timing)
-    : runtime_(runtime), timing_(timing), tables_(std::move(image.tables)), last_(image.last), durable_index_(image.last), applied_index_(image.last) {
+    : runtime_(runtime),
+      timing_(timing),
+      tables_(std::move(image.tables)),
+      last_(image.last),
+      durable_index_(image.last),
+      applied_index_(image.last) {
     volume_.uuid.fill(0x5a);
     volume_.epoch = image.epoch + 1;
     volume_.clean = image.clean;
@@ -76,7 +81,8 @@ Task<Result<>> MemoryMetaStore::admit(const Context& ctx) {
 }
 
 Duration MemoryMetaStore::part_of(Duration longest) {
-    return longest <= Duration::zero() ? Duration::zero() : Duration(runtime_.random->below(static_cast<std::uint64_t>(longest.count()) + 1));
+    return longest <= Duration::zero() ? Duration::zero()
+                                       : Duration(runtime_.random->below(static_cast<std::uint64_t>(longest.count()) + 1));
 }
 
 Task<> MemoryMetaStore::write_log() {
@@ -146,8 +152,8 @@ Task<Result<std::vector<EntryRow>>> MemoryMetaStore::entries(const Context&, Ino
     CO_CHECK_OK(co_await begin_read());
     std::vector<EntryRow> rows;
     std::lock_guard lock(mutex_);
-    for (auto at = tables_.cookies.upper_bound({parent, after}); at != tables_.cookies.end() && at->first.first == parent && rows.size() < limit;
-         ++at) {
+    for (auto at = tables_.cookies.upper_bound({parent, after});
+         at != tables_.cookies.end() && at->first.first == parent && rows.size() < limit; ++at) {
         rows.push_back(tables_.entries.at({parent, at->second}));
     }
     co_return rows;

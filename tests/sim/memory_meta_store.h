@@ -26,7 +26,7 @@ struct MetaImage {
 };
 
 struct MetaTiming {
-    Duration durable_after = 1ms;   // from the log writer's taking of a batch; each takes a random part of it
+    Duration durable_after = 1ms;  // from the log writer's taking of a batch; each takes a random part of it
     Duration applied_after = 5ms;
     Duration read_takes = 200us;
     std::uint64_t unapplied_max = 100'000;  // commands before admit() waits

@@ -21,8 +21,8 @@ struct MemoryFileSystem::Node {
     std::map<std::string, Name, std::less<>> names;
     std::map<std::uint64_t, std::string> by_cookie;
     std::uint64_t next_cookie = 3;
-    std::uint64_t parent = 0;              // directories
-    std::uint64_t verifier = 0;            // of an exclusive create
+    std::uint64_t parent = 0;    // directories
+    std::uint64_t verifier = 0;  // of an exclusive create
     bool exclusive = false;
     std::size_t pinned = 0;
 };

@@ -62,8 +62,10 @@ void MetaTables::apply_change(const AdjustChunk& change) {
     STRATA_ASSERT(at != chunks.end());
     const std::int64_t references = std::int64_t{at->second.references} + change.delta;
     STRATA_ASSERT(references >= 0);
-    if (references == 0) chunks.erase(at);
-    else at->second.references = static_cast<std::uint32_t>(references);
+    if (references == 0)
+        chunks.erase(at);
+    else
+        at->second.references = static_cast<std::uint32_t>(references);
 }
 
 void MetaTables::apply_change(const MoveChunk& change) {

@@ -24,7 +24,8 @@ InodeRow sample_inode(InodeNumber number) {
     row.gid = 100;
     row.link_count = 1;
     row.change = number;
-    row.access_time = row.modify_time = row.change_time = row.birth_time = {1'700'000'000, static_cast<std::uint32_t>(number % 1'000'000'000)};
+    row.access_time = row.modify_time = row.change_time =
+        row.birth_time = {1'700'000'000, static_cast<std::uint32_t>(number % 1'000'000'000)};
     row.map = number;
     return row;
 }
@@ -91,7 +92,8 @@ Command MetaWorkload::create() {
     auto directory = tables_.inodes.at(root);
     auto row = sample_inode(tables_.inode_max + 1);
     row.map = tables_.map_max + 1;
-    auto entry = sample_entry(root, "File-" + std::to_string(++names_) + "-" + std::to_string(row.number), directory.next_cookie++, row.number);
+    auto entry =
+        sample_entry(root, "File-" + std::to_string(++names_) + "-" + std::to_string(row.number), directory.next_cookie++, row.number);
     if (random_->below(2) == 0) entry.folded = "f" + entry.name.substr(1);
     if (random_->below(3) == 0) row.inline_data = std::string(random_->below(inline_size_max), 'i');
     ++directory.change;

@@ -9,7 +9,9 @@ public:
     WatchedFile(std::unique_ptr<File> file, std::shared_ptr<Watch> watch) : file_(std::move(file)), watch_(std::move(watch)) {}
 
     using File::write_at;
-    Result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> out) override { return (*watch_)(), file_->read_at(offset, out); }
+    Result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> out) override {
+        return (*watch_)(), file_->read_at(offset, out);
+    }
     Result<> write_at(std::uint64_t offset, std::span<const std::span<const std::byte>> pieces) override {
         return (*watch_)(), file_->write_at(offset, pieces);
     }

@@ -15,7 +15,7 @@ BANNED = [
     (r"\bthread_local\b", "pass `const Context&`; a coroutine may resume on another thread", RUNTIME),
     (r"\b(?:steady_clock|system_clock|high_resolution_clock)::now\b|\bclock_gettime\b|\bgettimeofday\b"
      r"|(?<![\w.>])(?:std::)?time\((?:nullptr|NULL|0|&)", "ask the Clock of the Context", WORLD),
-    (r"\bsystem_clock\b", "ask the Clock of the Context", WORLD),
+    (r"\bchrono::system_clock\b", "ask the Clock of the Context", WORLD),
     (r"\brandom_device\b|(?<![\w.>:])s?rand(?:om)?\(|\bgetrandom\(|\bgetentropy\(|\bRAND_bytes\b", "ask the Random of the Context", WORLD),
     (r"\bsteady_timer\b|\bsystem_timer\b|\bdeadline_timer\b", "sleep on the Clock of the Context", WORLD),
     (r"\bthis_thread::sleep\w*|(?<![\w>.])::sleep\(|\b(?:u|nano)sleep\(|(?:^|[;{}])\s*(sleep\()",

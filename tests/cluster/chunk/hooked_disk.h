@@ -15,7 +15,7 @@ enum class DiskChange { write, sync, other };
 struct DiskHooks {
     std::function<void(DiskChange)> before = [](DiskChange) {};
     std::function<void(DiskChange)> after = [](DiskChange) {};
-    bool ignore_sync = false;   // a disk that lies
+    bool ignore_sync = false;  // a disk that lies
 };
 
 class HookedFile final : public File {

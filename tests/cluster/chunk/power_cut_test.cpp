@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Power cuts between any two disk calls under concurrent puts, removals and compaction: what was acknowledged is there, what is read is right.
-#include <gtest/gtest.h>
-
+// Power cuts between any two disk calls under concurrent puts, removals and compaction: what was acknowledged is there, what is read is
+// right.
 #include <map>
+
+#include <gtest/gtest.h>
 
 #include "tests/cluster/chunk/hooked_disk.h"
 #include "tests/cluster/chunk/store_fixture.h"
@@ -14,7 +15,7 @@ namespace {
 struct Fact {
     std::size_t length = 0;
     bool acknowledged = false;
-    bool removed = false;      // asked for: then either answer is right
+    bool removed = false;  // asked for: then either answer is right
 };
 
 class Workload {
@@ -89,7 +90,7 @@ private:
     SimStore& s_;
     std::map<ShardKey, Fact> facts_;
     std::uint64_t counter_ = 0;
-    std::uint64_t changes_left_ = 0;   // until the power fails; 0: it does not
+    std::uint64_t changes_left_ = 0;  // until the power fails; 0: it does not
     bool stop_ = false;
 };
 

@@ -163,6 +163,21 @@ TEST(ChunkStoreIdentity, formatting_twice_is_refused) {
     EXPECT_EQ(format_store(*disk, Uuid{1}, world.random()).error(), Errc::exists);
 }
 
+TEST(ChunkStoreIdentity, flipped_bits_in_two_of_its_three_copies_cost_nothing) {
+    sim::World world(5);
+    const auto disk = world.make_disk("d", 64 << 20);
+    const auto made = format_store(*disk, Uuid{7}, world.random());
+    ASSERT_TRUE(made);
+    auto bytes = *read_file(*disk, identity_path);
+    const std::size_t copy = bytes.size() / identity_copies;
+    for (std::size_t damaged : {std::size_t{20}, copy + 1}) bytes[damaged] ^= std::byte{1};
+    ASSERT_TRUE(replace_file(*disk, identity_path, bytes));
+    EXPECT_EQ(*read_identity(*disk), *made);
+    bytes[2 * copy + 30] ^= std::byte{4};
+    ASSERT_TRUE(replace_file(*disk, identity_path, bytes));
+    EXPECT_EQ(read_identity(*disk).error(), Errc::corrupt);
+}
+
 TEST(ChunkStoreIdentity, segments_without_identity_are_not_formatted_over) {
     sim::World world(1);
     SimStore s(world);
@@ -175,8 +190,8 @@ TEST(ChunkStoreIdentity, segments_without_identity_are_not_formatted_over) {
 }
 
 TEST(ChunkStoreIdentity, text_survives_a_round_trip_and_any_change_is_noticed) {
-    sim::SimRandom random(1);
-    const StoreIdentity identity{random_uuid(random), random_uuid(random)};
+    sim::SimRandom numbers(1);
+    const StoreIdentity identity{random_uuid(numbers), random_uuid(numbers)};
     const std::string text = encode(identity);
     EXPECT_EQ(*decode_identity(text), identity);
     for (std::size_t i = 0; i < text.size(); ++i) {

@@ -16,8 +16,8 @@ inline ShardKey key_of(std::uint64_t counter, std::uint8_t shard = 0, std::uint3
 // `length` bytes that differ for each `seed`.
 inline BufferChain bytes_of(std::uint64_t seed, std::size_t length) {
     Slice slice = allocate_heap(length);
-    sim::SimRandom random(seed);
-    random.fill(slice.writable());
+    sim::SimRandom numbers(seed);
+    numbers.fill(slice.writable());
     return BufferChain(std::move(slice));
 }
 
@@ -40,7 +40,7 @@ public:
         SegmentStoreConfig c;
         c.segment_bytes = 1 << 20;
         c.log_reserve_bytes = 1 << 20;
-        c.upkeep_interval = 10min;   // kicks do the work; long virtual times stay cheap
+        c.upkeep_interval = 10min;  // kicks do the work; long virtual times stay cheap
         return c;
     }
 
@@ -72,7 +72,7 @@ public:
     sim::World& world;
     SegmentStoreConfig config;
     std::shared_ptr<sim::SimDisk> disk;
-    std::function<std::shared_ptr<Disk>(std::shared_ptr<Disk>)> wrap;   // what the store sees of the disk
+    std::function<std::shared_ptr<Disk>(std::shared_ptr<Disk>)> wrap;  // what the store sees of the disk
     Context ctx;
     std::shared_ptr<SegmentChunkStore> store;
 };

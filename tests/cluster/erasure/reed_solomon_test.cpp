@@ -2,9 +2,9 @@
 // Reed-Solomon: every pattern of losses within the tolerance.
 #include "cluster/erasure/reed_solomon.h"
 
-#include <gtest/gtest.h>
-
 #include <bit>
+
+#include <gtest/gtest.h>
 
 #include "tests/sim/sim_random.h"
 
@@ -14,12 +14,12 @@ namespace {
 using Shard = std::vector<std::byte>;
 
 std::vector<Shard> coded(const ReedSolomon& code, int k, int m, std::size_t length) {
-    sim::SimRandom random(length);
+    sim::SimRandom numbers(length);
     std::vector<Shard> shards(static_cast<std::size_t>(k + m), Shard(length));
     std::vector<const std::byte*> data;
     std::vector<std::byte*> parity;
     for (int i = 0; i < k; ++i) {
-        random.fill(shards[static_cast<std::size_t>(i)]);
+        numbers.fill(shards[static_cast<std::size_t>(i)]);
         data.push_back(shards[static_cast<std::size_t>(i)].data());
     }
     for (int i = k; i < k + m; ++i) parity.push_back(shards[static_cast<std::size_t>(i)].data());

@@ -2,9 +2,9 @@
 // DataFixture: wiring, shorthands, and the comparison of metadata with chunks.
 #include "tests/cluster/fs/data_fixture.h"
 
-#include <gtest/gtest.h>
-
 #include <stdexcept>
+
+#include <gtest/gtest.h>
 
 namespace strata::sim {
 
@@ -63,7 +63,8 @@ Task<> FaultyChunks::remove(const Context&, const Chunk& chunk) {
     chunks.erase(chunk.id);
 }
 
-DataFixture::DataFixture(std::uint64_t seed, DataSettings s) : world(seed), settings(std::move(s)), chunks(world), log_(world.log(), "test") {
+DataFixture::DataFixture(std::uint64_t seed, DataSettings s)
+    : world(seed), settings(std::move(s)), chunks(world), log_(world.log(), "test") {
     chunks.on_remove = [this](ChunkId id) {
         const MetaImage durable = meta->image();
         for (const auto& [key, extent] : durable.tables.extents) {

@@ -25,9 +25,9 @@ public:
     Task<> remove(const Context& ctx, const cluster::Chunk& chunk) override;
 
     Duration latency_max = Duration::zero();
-    double write_fails = 0, read_fails = 0;   // probabilities
+    double write_fails = 0, read_fails = 0;  // probabilities
     Errc write_error = Errc::io;
-    bool hold_writes = false;                 // writes wait until it is false again
+    bool hold_writes = false;  // writes wait until it is false again
     std::function<void(cluster::ChunkId)> on_remove;
     std::map<cluster::ChunkId, std::string> chunks;
     std::map<cluster::ChunkId, cluster::Geometry> geometries;
@@ -42,7 +42,7 @@ struct DataSettings {
     cluster::DataConfig config;
     std::string policy = "ec-2+1";
     std::uint64_t available = 1u << 30;
-    bool background = false;                  // start() the engine
+    bool background = false;  // start() the engine
 };
 
 class DataFixture {
@@ -50,8 +50,8 @@ public:
     explicit DataFixture(std::uint64_t seed = 1, DataSettings settings = {});
     ~DataFixture();
 
-    void crash();     // power off, and on from what was durable; nodes have to be loaded again
-    void restart();   // the same in order: all flushed, applied
+    void crash();    // power off, and on from what was durable; nodes have to be loaded again
+    void restart();  // the same in order: all flushed, applied
     cluster::NodePtr make_file(std::uint32_t mode = 0644);
     cluster::NodePtr load(cluster::InodeNumber number);
 
@@ -68,7 +68,7 @@ public:
     Result<std::string> read(const cluster::NodePtr& node, std::uint64_t offset, std::uint32_t count);
     std::string read_all(const cluster::NodePtr& node);  // fails the test on an error
     Result<> commit(const cluster::NodePtr& node);
-    Result<> set_size(const cluster::NodePtr& node, std::uint64_t size);   // durable
+    Result<> set_size(const cluster::NodePtr& node, std::uint64_t size);  // durable
     Task<Result<>> set_size_task(cluster::NodePtr node, std::uint64_t size);
     Result<> deallocate(const cluster::NodePtr& node, std::uint64_t offset, std::uint64_t length);
     Result<> allocate(const cluster::NodePtr& node, std::uint64_t offset, std::uint64_t length);

@@ -3,9 +3,9 @@
 //
 // The model keeps, for each file, what a reader must see now, what a crash must leave, and the unstable writes in between: after a crash
 // each byte has its durable value or that of an unstable write that covered it.
-#include <gtest/gtest.h>
-
 #include <algorithm>
+
+#include <gtest/gtest.h>
 
 #include "tests/cluster/fs/data_fixture.h"
 
@@ -176,7 +176,8 @@ private:
             ASSERT_TRUE(run);
             ASSERT_GT(run->length, 0u);
             if (run->hole) {
-                EXPECT_EQ(file.now.find_first_not_of('\0', at), std::min(file.now.find_first_not_of('\0', at + run->length), std::string::npos));
+                EXPECT_EQ(file.now.find_first_not_of('\0', at),
+                          std::min(file.now.find_first_not_of('\0', at + run->length), std::string::npos));
             }
             at += run->length;
         }

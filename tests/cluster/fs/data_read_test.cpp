@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // DataEngine: reads through the block cache, read-ahead, what moves under a reader; merging and sealing.
-#include <gtest/gtest.h>
-
 #include <cstring>
+
+#include <gtest/gtest.h>
 
 #include "cluster/fs/block_cache.h"
 #include "tests/cluster/fs/data_fixture.h"

@@ -271,7 +271,7 @@ TEST(DataReshape, a_clone_of_a_part_replaces_what_the_target_had_there) {
     auto source = f.make_file(), target = f.make_file();
     ASSERT_TRUE(f.write(source, 0, pattern(mib, 1), Stability::file_sync));
     ASSERT_TRUE(f.write(target, 0, pattern(mib, 2), Stability::file_sync));
-    ASSERT_TRUE(f.write(target, 64 * kib, pattern(16 * kib, 3)));  // dirty, in the range
+    ASSERT_TRUE(f.write(target, 64 * kib, pattern(16 * kib, 3)));   // dirty, in the range
     ASSERT_TRUE(f.write(target, 512 * kib, pattern(16 * kib, 4)));  // dirty, outside
     ASSERT_TRUE(f.clone(source, 128 * kib, target, 32 * kib, 256 * kib));
     auto expected = pattern(mib, 2);
@@ -290,10 +290,10 @@ TEST(DataReshape, a_clone_within_a_file_and_its_refusals) {
     ASSERT_TRUE(f.write(file, 0, pattern(256 * kib, 1), Stability::file_sync));
     ASSERT_TRUE(f.clone(file, 0, file, 512 * kib, 128 * kib));
     EXPECT_EQ(*f.read(file, 512 * kib, 128 * kib), pattern(256 * kib, 1).substr(0, 128 * kib));
-    EXPECT_EQ(f.clone(file, 0, file, 64 * kib, 128 * kib).error(), Errc::invalid_argument);   // overlap
-    EXPECT_EQ(f.clone(file, 1, file, mib, 4096).error(), Errc::invalid_argument);             // not aligned
-    EXPECT_EQ(f.clone(file, 0, file, mib, 100).error(), Errc::invalid_argument);              // not to the end
-    EXPECT_EQ(f.clone(file, 640 * kib, file, mib, 4096).error(), Errc::invalid_argument);     // past the end
+    EXPECT_EQ(f.clone(file, 0, file, 64 * kib, 128 * kib).error(), Errc::invalid_argument);  // overlap
+    EXPECT_EQ(f.clone(file, 1, file, mib, 4096).error(), Errc::invalid_argument);            // not aligned
+    EXPECT_EQ(f.clone(file, 0, file, mib, 100).error(), Errc::invalid_argument);             // not to the end
+    EXPECT_EQ(f.clone(file, 640 * kib, file, mib, 4096).error(), Errc::invalid_argument);    // past the end
     f.check_references();
 }
 

@@ -93,7 +93,8 @@ TEST(DataWrite, a_large_generation_is_cut_at_chunks_of_four_mebibytes) {
     DataFixture f;
     auto file = f.make_file();
     const auto bytes = pattern(9 << 20, 1);
-    for (std::size_t at = 0; at < bytes.size(); at += 1 << 20) ASSERT_TRUE(f.write(file, at + 4096, std::string_view(bytes).substr(at, 1 << 20)));
+    for (std::size_t at = 0; at < bytes.size(); at += 1 << 20)
+        ASSERT_TRUE(f.write(file, at + 4096, std::string_view(bytes).substr(at, 1 << 20)));
     ASSERT_TRUE(f.commit(file));
     EXPECT_EQ(f.extents_of(file), 3u);
     for (const auto& [id, chunk] : f.chunks.chunks) EXPECT_LE(chunk.size(), chunk_size_max);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names and attributes of the cluster file system, as POSIX users know them, and over restarts and crashes.
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "tests/cluster/fs/volume_fixture.h"
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A database on a simulated disk: rows go in and come out, pages are checked, power cuts leave a prefix.
+#include "cluster/meta/replica.h"
+
 #include <gtest/gtest.h>
 
-#include "cluster/meta/replica.h"
 #include "tests/cluster/meta/read_tables.h"
 #include "tests/sim/meta_workload.h"
 #include "tests/sim/world.h"

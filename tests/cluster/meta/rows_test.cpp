@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands survive the way to bytes and back; what is cut or changed is refused.
-#include <gtest/gtest.h>
-
 #include <span>
+
+#include <gtest/gtest.h>
 
 #include "tests/sim/meta_workload.h"
 
@@ -26,10 +26,22 @@ Command one_of_each() {
     auto folded = sample_entry(1, "README", 3, 77);
     folded.folded = "readme";
     const ExtentRow extent{.map = 9, .offset = 1ull << 40, .length = 4 << 20, .chunk = {1, 2, UINT64_MAX}, .chunk_offset = 4096};
-    return {PutInode{inode}, DeleteInode{5}, PutEntry{folded}, PutEntry{sample_entry(1, "x", 4, 78)}, DeleteEntry{{1, "gone"}},
-            PutExtent{extent}, DeleteExtent{{9, 0}}, PutChunk{{sample_chunk(3), 7}}, DeleteChunk{{1, 1, 1}}, AdjustChunk{{1, 2, 3}, -2},
-            PutXattr{{77, "user.a", std::string(300, 'v')}}, DeleteXattr{{77, "user.b"}}, PutRecord{{"clients", "k", "v"}},
-            DeleteRecord{{"clients", "k2"}}, PutReap{{9, 4096}}, DeleteReap{9}};
+    return {PutInode{inode},
+            DeleteInode{5},
+            PutEntry{folded},
+            PutEntry{sample_entry(1, "x", 4, 78)},
+            DeleteEntry{{1, "gone"}},
+            PutExtent{extent},
+            DeleteExtent{{9, 0}},
+            PutChunk{{sample_chunk(3), 7}},
+            DeleteChunk{{1, 1, 1}},
+            AdjustChunk{{1, 2, 3}, -2},
+            PutXattr{{77, "user.a", std::string(300, 'v')}},
+            DeleteXattr{{77, "user.b"}},
+            PutRecord{{"clients", "k", "v"}},
+            DeleteRecord{{"clients", "k2"}},
+            PutReap{{9, 4096}},
+            DeleteReap{9}};
 }
 
 }  // namespace

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The metadata store as a whole, on simulated disks: what is durable survives power cuts and the loss of stores.
-#include <gtest/gtest.h>
+#include "cluster/meta/sqlite_meta_store.h"
 
 #include <algorithm>
-#include <map>
+#include <cstdlib>
+#include <set>
 
-#include "cluster/meta/sqlite_meta_store.h"
+#include <gtest/gtest.h>
+
 #include "tests/cluster/meta/read_tables.h"
 #include "tests/sim/meta_workload.h"
 #include "tests/sim/watched_disk.h"
@@ -34,11 +36,33 @@ MetaStoreConfig small_config(int copies) {
     return config;
 }
 
+// Ten in the tests of each change; STRATA_SIM_SEEDS for more.
+std::uint64_t seeds() {
+    const char* wanted = std::getenv("STRATA_SIM_SEEDS");
+    return wanted == nullptr ? 10 : std::strtoull(wanted, nullptr, 10);
+}
+
+std::string difference(const MetaTables& found, const MetaTables& wanted) {
+    std::string text;
+    const auto compare = [&text](const char* name, const auto& a, const auto& b) {
+        if (a != b) text += std::string(" ") + name + ": " + std::to_string(a.size()) + " found, " + std::to_string(b.size()) + " wanted;";
+    };
+    compare("inodes", found.inodes, wanted.inodes);
+    compare("entries", found.entries, wanted.entries);
+    compare("cookies", found.cookies, wanted.cookies);
+    compare("extents", found.extents, wanted.extents);
+    compare("chunks", found.chunks, wanted.chunks);
+    compare("xattrs", found.xattrs, wanted.xattrs);
+    compare("records", found.records, wanted.records);
+    compare("reaps", found.reaps, wanted.reaps);
+    return text + " inode_max " + std::to_string(found.inode_max) + "/" + std::to_string(wanted.inode_max) + " map_max " +
+           std::to_string(found.map_max) + "/" + std::to_string(wanted.map_max);
+}
+
 // Some disks with a volume, an owner that works, and what the owner knows.
 struct Volume {
     Volume(std::uint64_t seed, int stores, int copies) : world(seed), config(small_config(copies)), workload(world.random()) {
         for (int i = 0; i < stores; ++i) disks.push_back(world.make_disk("d" + std::to_string(i), 512 << 20));
-        states[0] = workload.tables();
     }
     ~Volume() { abandon(); }
 
@@ -46,7 +70,8 @@ struct Volume {
         std::vector<StoreDisk> all;
         for (std::size_t i = 0; i < disks.size(); ++i) {
             if (absent.contains(static_cast<int>(i))) continue;
-            all.push_back({store_uuid(static_cast<int>(i)), std::make_shared<sim::WatchedDisk>(disks[i]->mount(), [this] { count_call(); })});
+            all.push_back(
+                {store_uuid(static_cast<int>(i)), std::make_shared<sim::WatchedDisk>(disks[i]->mount(), [this] { count_call(); })});
         }
         return all;
     }
@@ -69,8 +94,9 @@ struct Volume {
 
     void submit(int commands) {
         for (int i = 0; i < commands; ++i) {
-            last = store->submit(workload.next());
-            states[last] = workload.tables();
+            history.push_back(workload.next());
+            last = store->submit(history.back());
+            ASSERT_EQ(last, history.size());
         }
     }
     Result<> settle() { return world.run(store->durable().wait(last, world.clock(), Instant::max())); }
@@ -90,9 +116,11 @@ struct Volume {
     }
     // After an opening: goes back to what the store says is there.
     void adopt(LogIndex index) {
-        ASSERT_TRUE(states.contains(index)) << index;
-        workload = MetaWorkload(world.random(), states.at(index));
-        states.erase(states.upper_bound(index), states.end());
+        ASSERT_LE(index, history.size());
+        history.resize(index);
+        MetaTables tables;
+        for (const auto& command : history) tables.apply(command);
+        workload = MetaWorkload(world.random(), std::move(tables));
         last = index;
     }
     // All replicas that live, applied, equal the model at `last`.
@@ -102,12 +130,13 @@ struct Volume {
             if (absent.contains(static_cast<int>(i))) continue;
             const auto manifest = read_manifest(*disks[i]);
             if (!manifest || !manifest->lists(store_uuid(static_cast<int>(i)))) continue;
-            auto replica = Replica::open({store_uuid(static_cast<int>(i)), disks[i]->mount()}, world.random(), manifest->volume, config.cache);
+            auto replica =
+                Replica::open({store_uuid(static_cast<int>(i)), disks[i]->mount()}, world.random(), manifest->volume, config.cache);
             ASSERT_TRUE(replica) << to_string(replica.error());
             EXPECT_EQ((*replica)->state().applied, last);
             const auto tables = (*replica)->read([](RowReader& reader) { return read_tables(reader); });
             ASSERT_TRUE(tables) << to_string(tables.error());
-            EXPECT_TRUE(*tables == states.at(last)) << "store " << i;
+            EXPECT_TRUE(*tables == workload.tables()) << "store " << i << difference(*tables, workload.tables());
             ++compared;
         }
     }
@@ -117,7 +146,7 @@ struct Volume {
     std::vector<std::shared_ptr<sim::SimDisk>> disks;
     std::set<int> absent;
     MetaWorkload workload;
-    std::map<LogIndex, MetaTables> states;   // after each command
+    std::vector<Command> history;  // 1 .. last
     LogIndex last = 0;
     LogIndex durable_at_cut = 0;
     std::uint64_t calls_left = 0;
@@ -199,13 +228,13 @@ TEST(SqliteMetaStore, without_create_stores_without_metadata_are_refused) {
 }
 
 TEST(SqliteMetaStore, power_cuts_under_load_lose_nothing_durable) {
-    for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    for (std::uint64_t seed = 0; seed < seeds(); ++seed) {
         SCOPED_TRACE(seed);
         Volume v(seed, 3, static_cast<int>(seed % 3) + 1);
-        for (int round = 0; round < 4; ++round) {
+        for (int round = 0; round < 3; ++round) {
             v.powered = true;
             v.durable_at_cut = 0;
-            v.cut_power_after(v.world.random().below(round == 0 ? 400 : 900) + 1);
+            v.cut_power_after(v.world.random().below(round == 0 ? 300 : 500) + 1);
             const auto opened = v.open();
             if (opened && v.powered) {
                 const auto found = v.store->applied();
@@ -217,7 +246,8 @@ TEST(SqliteMetaStore, power_cuts_under_load_lose_nothing_durable) {
                 }
             }
             if (v.powered) v.cut_power();
-            const auto durable = std::max(v.durable_at_cut, v.store == nullptr ? 0 : std::min(v.store->durable().value(), v.durable_at_cut));
+            const auto durable =
+                std::max(v.durable_at_cut, v.store == nullptr ? 0 : std::min(v.store->durable().value(), v.durable_at_cut));
             v.calls_left = 0;
             v.abandon();
             const auto reopened = v.open();
@@ -263,7 +293,7 @@ TEST(SqliteMetaStore, any_m_of_the_replicas_may_be_lost_at_once) {
         SCOPED_TRACE(survivor);
         Volume v(70 + static_cast<std::uint64_t>(survivor), 3, 3);
         ASSERT_TRUE(v.open());
-        v.submit(500);
+        v.submit(200);
         ASSERT_TRUE(v.settle());
         v.cut_power();
         v.abandon();
@@ -352,7 +382,7 @@ TEST(SqliteMetaStore, a_replica_can_be_moved_under_load) {
 
 TEST(SqliteMetaStore, bits_that_flip_in_one_database_are_found_and_mended_without_an_error) {
     int mended = 0;
-    for (std::uint64_t seed = 100; seed < 110; ++seed) {
+    for (std::uint64_t seed = 100; seed < 103; ++seed) {
         SCOPED_TRACE(seed);
         Volume v(seed, 2, 2);
         ASSERT_TRUE(v.open());
@@ -374,11 +404,11 @@ TEST(SqliteMetaStore, bits_that_flip_in_one_database_are_found_and_mended_withou
         v.expect_equal_replicas();
         EXPECT_EQ(v.compared, 2);
     }
-    EXPECT_GT(mended, 5);
+    EXPECT_GT(mended, 0);
 }
 
 TEST(SqliteMetaStore, bits_that_flip_in_one_log_are_mended_from_the_others) {
-    for (std::uint64_t seed = 200; seed < 220; ++seed) {
+    for (std::uint64_t seed = 200; seed < 204; ++seed) {
         SCOPED_TRACE(seed);
         Volume v(seed, 2, 2);
         v.config.log_bytes_max = 64 << 20;
@@ -414,8 +444,10 @@ TEST(SqliteMetaStore, a_single_copy_with_a_damaged_log_is_refused_not_cut_short)
     v.disks[0]->flip_bits("meta/log-", 3);
     const auto opened = v.open();
     // The database may by luck have all that the damaged records hold.
-    if (opened) EXPECT_EQ(v.store->applied(), v.last);
-    else EXPECT_EQ(opened.error(), Errc::corrupt);
+    if (opened)
+        EXPECT_EQ(v.store->applied(), v.last);
+    else
+        EXPECT_EQ(opened.error(), Errc::corrupt);
 }
 
 TEST(SqliteMetaStore, when_the_last_copy_fails_the_waits_fail) {
@@ -435,17 +467,17 @@ TEST(SqliteMetaStore, admit_waits_for_what_is_not_yet_applied) {
     Volume v(13, 1, 1);
     v.config.unapplied_max = 100;
     ASSERT_TRUE(v.open());
-    v.submit(1000);
-    EXPECT_LT(v.store->applied(), 900u);
+    v.submit(400);
+    EXPECT_LT(v.store->applied(), 300u);
     ASSERT_TRUE(v.world.run(v.store->admit(v.ctx())));
-    EXPECT_GE(v.store->applied(), 900u);
+    EXPECT_GE(v.store->applied(), 300u);
 }
 
 TEST(SqliteMetaStore, the_log_and_the_wal_stay_bounded) {
     Volume v(14, 2, 2);
     ASSERT_TRUE(v.open());
     std::uint64_t most = 0;
-    for (int i = 0; i < 300; ++i) {
+    for (int i = 0; i < 80; ++i) {
         v.submit(20);
         ASSERT_TRUE(v.settle());
         v.world.run_for(1ms);

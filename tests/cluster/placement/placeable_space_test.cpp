@@ -33,11 +33,11 @@ TEST(PlaceableSpace, with_too_few_stores_replicas_count) {
 
 // Placing shards greedily on the emptiest stores reaches the promise to within one shard a store.
 TEST(PlaceableSpace, a_greedy_writer_reaches_the_promise) {
-    std::mt19937 random(7);
+    std::mt19937 draw(7);
     for (int round = 0; round < 200; ++round) {
-        Bytes free(4 + random() % 6);
-        for (auto& f : free) f = random() % 1000;
-        const Geometry g{static_cast<std::uint8_t>(1 + random() % 3), static_cast<std::uint8_t>(random() % 2)};
+        Bytes free(4 + draw() % 6);
+        for (auto& f : free) f = draw() % 1000;
+        const Geometry g{static_cast<std::uint8_t>(1 + draw() % 3), static_cast<std::uint8_t>(draw() % 2)};
         const auto promised = placeable_bytes(free, g);
         std::uint64_t written = 0;
         for (;;) {

@@ -41,7 +41,7 @@ public:
 
     sim::World& world;
     std::map<ChunkId, Chunk> chunks;
-    std::vector<ChunkId> replaced;              // in order
+    std::vector<ChunkId> replaced;  // in order
     std::function<void()> on_replace;
     std::uint32_t present_epoch = 1;
 
@@ -89,7 +89,7 @@ public:
 
     MemoryCatalog catalog;
     Repairer repairer;
-    std::unique_ptr<StripeIo> mended_stripes;   // whose damage goes to the repairer
+    std::unique_ptr<StripeIo> mended_stripes;  // whose damage goes to the repairer
 };
 
 }  // namespace strata::cluster

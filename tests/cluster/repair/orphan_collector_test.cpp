@@ -32,7 +32,7 @@ TEST_F(OrphanCollectorTest, shards_that_a_record_names_stay) {
 
 TEST_F(OrphanCollectorTest, orphans_of_a_closed_epoch_go_in_the_second_pass) {
     const auto kept = s.add(1, {2, 1}, 130'000);
-    ASSERT_TRUE(s.write(2, {2, 1}, bytes_of(2, 130'000)));   // its record was never committed
+    ASSERT_TRUE(s.write(2, {2, 1}, bytes_of(2, 130'000)));  // its record was never committed
     s.catalog.present_epoch = 2;
     EXPECT_EQ(pass().candidates, 3u);
     EXPECT_EQ(s.shard_count(), 6u);
@@ -78,7 +78,7 @@ TEST_F(OrphanCollectorTest, copies_that_repair_replaced_go_when_they_are_old) {
 TEST_F(OrphanCollectorTest, chunks_of_volumes_that_are_not_open_here_are_not_judged) {
     const auto bytes = bytes_of(1, 5000);
     ASSERT_TRUE(world.run(s.set->online(0)->put(s.ctx, {{99, 1, 1}, 0}, bytes, ShardChecksums::of(bytes))));
-    ASSERT_TRUE(world.run(s.set->online(0)->put(s.ctx, {{1, 7, 1}, 0}, bytes, ShardChecksums::of(bytes))));   // a later epoch than ours
+    ASSERT_TRUE(world.run(s.set->online(0)->put(s.ctx, {{1, 7, 1}, 0}, bytes, ShardChecksums::of(bytes))));  // a later epoch than ours
     for (int i = 0; i < 3; ++i) {
         EXPECT_EQ(pass().candidates, 0u);
         world.run_for(48h);

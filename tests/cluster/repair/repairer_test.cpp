@@ -127,7 +127,7 @@ TEST(Repairer, a_chunk_removed_meanwhile_leaves_nothing_behind) {
     s.catalog.on_replace = [&] { s.catalog.chunks.erase(chunk.id); };
     s.repairer.damaged(chunk.id, 2);
     s.heal();
-    world.run(s.stripes->remove(s.ctx, chunk));   // as the owner does with the record it removed
+    world.run(s.stripes->remove(s.ctx, chunk));  // as the owner does with the record it removed
     EXPECT_EQ(s.shard_count(), 0u);
 }
 

@@ -2,9 +2,9 @@
 // Stripes over simulated stores: round trips, losses, narrower and degraded writes, rebuilding.
 #include "cluster/stripe/stripe.h"
 
-#include <gtest/gtest.h>
-
 #include <bit>
+
+#include <gtest/gtest.h>
 
 #include "cluster/stripe/layout.h"
 #include "tests/cluster/stripe/stripe_fixture.h"
@@ -17,7 +17,8 @@ TEST(StripePolicy, text_and_geometry_agree) {
     EXPECT_EQ(Policy::parse("mirror-3")->full, (Geometry{1, 2}));
     EXPECT_EQ(Policy::parse("ec-4+2")->full, (Geometry{4, 2}));
     for (const char* text : {"single", "mirror-2", "mirror-8", "ec-2+1", "ec-16+6"}) EXPECT_EQ(Policy::parse(text)->to_string(), text);
-    for (const char* text : {"", "mirror-1", "mirror-9", "mirror-", "mirror-x", "ec-1+1", "ec-2", "ec-2+0", "ec-17+1", "ec-2+7", "ec--2+1", "ec-2+1 "}) {
+    for (const char* text :
+         {"", "mirror-1", "mirror-9", "mirror-", "mirror-x", "ec-1+1", "ec-2", "ec-2+0", "ec-17+1", "ec-2+7", "ec--2+1", "ec-2+1 "}) {
         EXPECT_EQ(Policy::parse(text).error(), Errc::config) << text;
     }
 }
@@ -32,10 +33,10 @@ TEST(StripePolicy, the_default_follows_the_number_of_stores) {
 // A chain of uneven slices, as a network would deliver it.
 BufferChain ragged(std::uint64_t seed, std::size_t length) {
     const BufferChain whole = bytes_of(seed, length);
-    sim::SimRandom random(seed);
+    sim::SimRandom numbers(seed);
     BufferChain out;
     for (std::size_t at = 0; at < length;) {
-        const std::size_t n = std::min<std::size_t>(length - at, 1 + random.below(70'000));
+        const std::size_t n = std::min<std::size_t>(length - at, 1 + numbers.below(70'000));
         out.append(BufferChain(whole.sub(at, n).flatten()));
         at += n;
     }
@@ -86,7 +87,8 @@ TEST_P(StripeGeometry, beyond_the_tolerance_there_is_an_error_and_never_wrong_by
     EXPECT_EQ(s.read(*chunk).error(), Errc::io);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, StripeGeometry, testing::Values(Geometry{1, 1}, Geometry{1, 2}, Geometry{2, 1}, Geometry{4, 2}, Geometry{3, 3}));
+INSTANTIATE_TEST_SUITE_P(All, StripeGeometry,
+                         testing::Values(Geometry{1, 1}, Geometry{1, 2}, Geometry{2, 1}, Geometry{4, 2}, Geometry{3, 3}));
 
 TEST(Stripe, all_sizes_survive_a_round_trip) {
     sim::World world(5);

@@ -26,7 +26,15 @@ check all_copies_are_whole all_copies_are_whole
 check the_old_file_is_kept grep -qx "kept from before" "$M/full/kept"
 check a_full_store_can_delete sh -c 'rm "$1"/full/a*' - "$M"
 check a_name_can_be_made_again mkdir "$M/full/d"
-sleep 3                     # what was deleted becomes free behind the reply
+# What was deleted becomes free behind the reply: df tells when.
+room_shows() {
+  for second in $(seq 30); do
+    [ "$(df --output=pcent "$M" | tail -1 | tr -dc 0-9)" -lt 50 ] && return 0
+    sleep 1
+  done
+  df "$M"; return 1
+}
+check df_shows_the_room_within_30_s room_shows
 refill() { fill b && [ "$copies" -ge $((first * 3 / 4)) ] || { echo "only $copies of $first fit again"; return 1; }; }
 check deletes_made_room refill
 check remove rm -rf "$M/full"

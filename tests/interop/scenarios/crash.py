@@ -52,6 +52,10 @@ def crash(stage, where, vers):
             stage.sleep(load, stage.random.uniform(0, 1.2))
             server.kill()
             server.start()
+            if stage.random.random() < 0.2 and stage.options.server != "knfsd":     # again, while clients reclaim
+                stage.sleep(load, stage.random.uniform(0, 0.5))
+                server.kill()
+                server.start()
             wait_progress(stage, load, 150, 5)
         stage.report.ok(where, f"load_goes_on_after_{kills}_kills")
     except guest.GuestError as error:

@@ -108,7 +108,7 @@ def bitrot(stage, where, vers):
 
 def full(stage, where, vers):
     stores = make_stores(stage, where, 2, 1 << 30)
-    stage.own_server(where, stores=stores.paths, policy="mirror-2")
+    stage.own_server(where, stores=stores.paths, policy="mirror-2", flags=["--segment-mib", "32"])
     stage.run_script(where, "full.sh", vers, 300)
     stage.end_server(where)
     stores.remove()

@@ -10,7 +10,8 @@
 namespace strata::cluster {
 
 struct DataEngine::Impl {
-    Impl(Parts parts, DataConfig config) : core(std::move(parts), config), reaper(core), sealer(core, reaper), flusher(core, reaper, sealer) {}
+    Impl(Parts parts, DataConfig config)
+        : core(std::move(parts), config), reaper(core), sealer(core, reaper), flusher(core, reaper, sealer) {}
 
     // data_read.cpp
     Task<Result<BufferChain>> read_parts(const Context& ctx, NodePtr node, std::vector<FilePart> parts);

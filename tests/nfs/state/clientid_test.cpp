@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Client ids: the cases of EXCHANGE_ID (RFC 8881, 18.35.4) and the end of a client.
+#include "tests/nfs/service_fixture.h"
+
+namespace strata::nfs {
+namespace {
+
+constexpr std::uint32_t update = 0x40000000, confirmed = 0x80000000;
+
+class ClientIds : public ServiceTest {
+protected:
+    void SetUp() override {
+        start();
+        wire = &connect();
+    }
+    NfsStatus destroy(ClientId id) {
+        return wire->call(Ops().add(op::destroy_clientid, [&](XdrWriter& w) { w.u64(id); })).status;
+    }
+    Wire* wire = nullptr;
+};
+
+TEST_F(ClientIds, an_unconfirmed_client_that_asks_again_is_a_new_one) {
+    TestClient a(*wire, "host"), b(*wire, "host");
+    EXPECT_EQ(a.exchange_id(), NfsStatus::ok);
+    EXPECT_EQ(b.exchange_id(), NfsStatus::ok);
+    EXPECT_NE(a.id, b.id);
+    EXPECT_EQ(a.create_session(), NfsStatus::stale_clientid);
+    EXPECT_EQ(b.create_session(), NfsStatus::ok);
+}
+
+TEST_F(ClientIds, a_confirmed_client_that_asks_again_gets_its_id) {
+    TestClient a(*wire, "host"), b(*wire, "host");
+    a.establish();
+    EXPECT_EQ(b.exchange_id(), NfsStatus::ok);
+    EXPECT_EQ(a.id, b.id);
+    EXPECT_EQ(b.exchange_flags & confirmed, confirmed);
+}
+
+TEST_F(ClientIds, a_rebooted_client_ends_its_former_self_when_it_confirms) {
+    TestClient a(*wire, "host"), b(*wire, "host");
+    a.establish();
+    const auto opened = open(a, {.deny = 3, .create = true, .name = "f"});
+    EXPECT_EQ(opened.status, NfsStatus::ok);
+    b.verifier = 8;
+    EXPECT_EQ(b.exchange_id(), NfsStatus::ok);
+    EXPECT_NE(a.id, b.id);
+    EXPECT_EQ(a.call([](Ops&) {}).status, NfsStatus::ok);
+    b.establish();
+    EXPECT_EQ(a.call([](Ops&) {}).status, NfsStatus::badsession);
+    EXPECT_EQ(open(b, {.name = "f"}).status, NfsStatus::ok);
+}
+
+TEST_F(ClientIds, somebody_elses_owner_string_is_refused_while_it_is_in_use) {
+    TestClient a(*wire, "host", {1000, 1000}), b(*wire, "host", {2000, 2000});
+    a.establish();
+    EXPECT_EQ(open(a, {.create = true, .name = "f"}).status, NfsStatus::ok);
+    EXPECT_EQ(b.exchange_id(), NfsStatus::clid_inuse);
+    pass(config.lease + 5s);
+    EXPECT_EQ(b.exchange_id(), NfsStatus::ok);
+    EXPECT_EQ(a.call([](Ops&) {}).status, NfsStatus::badsession);
+}
+
+TEST_F(ClientIds, an_update_needs_a_confirmed_record_of_the_same_instance_and_principal) {
+    TestClient a(*wire, "host", {1000, 1000});
+    EXPECT_EQ(a.exchange_id(update), NfsStatus::noent);
+    a.establish();
+    EXPECT_EQ(a.exchange_id(update), NfsStatus::ok);
+    TestClient other(*wire, "host", {2000, 2000});
+    EXPECT_EQ(other.exchange_id(update), NfsStatus::perm);
+    a.verifier = 99;
+    EXPECT_EQ(a.exchange_id(update), NfsStatus::not_same);
+}
+
+TEST_F(ClientIds, undefined_flags_are_refused) {
+    TestClient a(*wire, "host");
+    EXPECT_EQ(a.exchange_id(0x8), NfsStatus::inval);
+    EXPECT_EQ(a.exchange_id(confirmed), NfsStatus::inval);
+}
+
+TEST_F(ClientIds, a_client_with_sessions_is_not_destroyed) {
+    TestClient a(*wire, "host");
+    a.establish();
+    EXPECT_EQ(destroy(a.id), NfsStatus::clientid_busy);
+    EXPECT_EQ(wire->call(Ops().add(op::destroy_session, [&](XdrWriter& w) { w.write(a.session); })).status, NfsStatus::ok);
+    EXPECT_EQ(destroy(a.id), NfsStatus::ok);
+    EXPECT_EQ(destroy(a.id), NfsStatus::stale_clientid);
+}
+
+TEST_F(ClientIds, ids_of_before_a_restart_are_stale) {
+    TestClient a(*wire, "host");
+    EXPECT_EQ(a.exchange_id(), NfsStatus::ok);
+    restart();
+    a.wire = &connect();
+    EXPECT_EQ(a.create_session(), NfsStatus::stale_clientid);
+}
+
+TEST_F(ClientIds, locking_before_reclaim_complete_meets_grace) {
+    TestClient a(*wire, "host");
+    a.establish(false);
+    EXPECT_EQ(open(a, {.create = true, .name = "f"}).status, NfsStatus::grace);
+    EXPECT_EQ(a.reclaim_complete(), NfsStatus::ok);
+    EXPECT_EQ(open(a, {.create = true, .name = "f"}).status, NfsStatus::ok);
+    EXPECT_EQ(a.reclaim_complete(), NfsStatus::complete_already);
+}
+
+}  // namespace
+}  // namespace strata::nfs
