@@ -234,7 +234,7 @@ private:
 };
 
 Task<Result<CheckReport>> open_and_check(const Context& ctx, const Runtime& runtime, StorageConfig config) {
-    CO_TRY(storage, co_await Storage::open(ctx, runtime, &open_system_disk, std::move(config)));
+    CO_TRY(storage, co_await Storage::open(ctx, runtime, &open_exclusive_disk, std::move(config)));
     CheckReport report = co_await check_storage(ctx, *storage);
     CO_CHECK_OK(co_await storage->close(ctx));
     co_return report;

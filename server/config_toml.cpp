@@ -75,7 +75,7 @@ private:
 }  // namespace
 
 Result<> parse_toml(std::string_view text, const std::string& name, Config& config) {
-    // The parser throws; without exceptions it goes on after a mistake and trips over its own assertions.
+    // The parser throws; told not to, it goes on after a mistake.
     try {
         const toml::table table = toml::parse(text, name);
         Reader reader(name, config);

@@ -22,6 +22,7 @@ namespace strata {
 namespace {
 
 constexpr int exit_ok = 0, exit_failed = 1, exit_usage = 2;
+constexpr Duration scrub_limit = 7 * 24h;  // it reads every shard of every disk
 constexpr Duration stop_limit = 9s;  // SIGTERM to exit: 10 s
 
 int complain(const Error& error) {
@@ -41,8 +42,8 @@ void raise_limits(const Log& log) {
     log.info("limits", {{"open_files", static_cast<std::uint64_t>(files.rlim_cur)}});
 }
 
-int ask(const Config& config, const boost::json::object& request) {
-    auto reply = ask_control_socket(control_path(config), request, 60s);
+int ask(const Config& config, const boost::json::object& request, Duration limit = 60s) {
+    auto reply = ask_control_socket(control_path(config), request, limit);
     if (!reply) return complain(reply.error());
     const auto* text = reply->if_contains("text");
     const std::string line = text != nullptr && text->is_string() ? std::string(text->as_string()) : boost::json::serialize(*reply) + "\n";
@@ -111,7 +112,7 @@ int run(const std::vector<std::string>& arguments) {
     switch (line->verb) {
         case Verb::check: return check(config);
         case Verb::status: return ask(config, {{"command", "status"}});
-        case Verb::scrub: return ask(config, {{"command", "scrub"}});
+        case Verb::scrub: return ask(config, {{"command", "scrub"}}, scrub_limit);
         case Verb::disk_replace: {
             const auto path = [&](std::size_t i) { return std::filesystem::absolute(line->operands[i]).lexically_normal().string(); };
             return ask(config, {{"command", "disk replace"}, {"old", path(0)}, {"new", path(1)}});

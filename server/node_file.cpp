@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "cluster/chunk/store_identity.h"
+#include "cluster/stripe/stripe.h"
 
 namespace strata {
 
@@ -27,6 +28,7 @@ Result<NodeFile> parse_node_file(std::string_view text) {
         TRY(cluster_uuid, cluster::parse_uuid(o.at("cluster").as_string()));
         file.cluster = cluster_uuid;
         file.policy = o.at("policy").as_string();
+        if (!file.policy.empty()) CHECK_OK(cluster::Policy::parse(file.policy));
         for (const auto& item : o.at("stores").as_array()) {
             const auto& s = item.as_object();
             TRY(identity, cluster::parse_uuid(s.at("identity").as_string()));

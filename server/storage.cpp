@@ -69,8 +69,12 @@ Task<Result<>> Storage::open_all(const Context& ctx) {
 // The cluster's UUID comes from the node file; without one, from the stores that are named, so that a lost data folder costs nothing.
 Task<Result<>> Storage::load_node_file(const Context&) {
     co_return co_await blocking_->run([this]() -> Result<> {
-        TRY(disk, open_disk_(config_.data, true));
-        data_ = std::move(disk);
+        auto disk = open_disk_(config_.data, true);
+        if (!disk) {
+            const std::string_view what = disk.error() == Errc::busy ? "another stratad serves this data folder" : "the data folder";
+            return fail(disk.error().code, fmt::format("{}: {}", what, disk.error().detail));
+        }
+        data_ = std::move(*disk);
         TRY(known, NodeFile::load(*data_));
         if (known) {
             node_ = std::move(*known);

@@ -37,7 +37,8 @@ void check_config(const Config& config) {
     STRATA_ASSERT(config.nfs_lease_seconds >= 1 && config.nfs_lease_seconds <= 3600);
     STRATA_ASSERT(config.nfs_grace_seconds >= 0 && config.nfs_connections_max >= 1);
     STRATA_ASSERT(config.threads >= 0 && config.threads <= 256);
-    STRATA_ASSERT(*Endpoint::parse(config.nfs.to_string()) == config.nfs);
+    const auto listen = Endpoint::parse(config.nfs.to_string());
+    STRATA_ASSERT(listen.has_value() && *listen == config.nfs);
     for (const auto& spec : config.shares) check_spec(spec);
 }
 

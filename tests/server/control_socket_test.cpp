@@ -49,7 +49,11 @@ protected:
         (void)world_.run(tasks_.wait(world_.clock(), Instant::max()));
     }
     void serve() {
-        tasks_.spawn(world_.executor(), [this] { return serve_control(*server_, world_.clock(), handler_, limits_); });
+        tasks_.spawn(world_.executor(), [this] { return serve_and_close(); });
+    }
+    Task<> serve_and_close() {
+        co_await serve_control(*server_, world_.clock(), handler_, limits_);
+        server_->close();
     }
     bool served() const { return tasks_.size() > 0; }
     // The next reply; "" when the server has hung up.

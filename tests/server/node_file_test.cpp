@@ -15,6 +15,7 @@ using testing::HasSubstr;
 NodeFile some_file(int stores) {
     NodeFile file;
     file.cluster = cluster::Uuid{1, 2, 3};
+    file.policy = "ec-4+2";
     for (int i = 0; i < stores; ++i) {
         file.stores.push_back({cluster::Uuid{static_cast<std::uint8_t>(i + 10)}, "/mnt/d\"" + std::to_string(i)});
     }
@@ -46,6 +47,7 @@ TEST_F(NodeFileTest, what_was_saved_is_loaded) {
     const auto loaded = NodeFile::load(*disk_);
     ASSERT_TRUE(loaded && *loaded);
     EXPECT_EQ((*loaded)->cluster, (cluster::Uuid{1, 2, 3}));
+    EXPECT_EQ((*loaded)->policy, "ec-4+2");
     ASSERT_EQ((*loaded)->stores.size(), 3u);
     EXPECT_EQ((*loaded)->stores[2].identity, cluster::Uuid{12});
     EXPECT_EQ((*loaded)->stores[2].folder, "/mnt/d\"2");
@@ -101,6 +103,8 @@ TEST_F(NodeFileTest, a_damaged_one_is_refused_with_what_to_do) {
         damaged("0102", "010"),
         damaged("0102", "zz02"),
         damaged("/mnt/d\\\"0", ""),
+        damaged("ec-4+2", "ec-4+"),
+        damaged("\"policy\"", "\"politics\""),
     };
     for (const auto& text : cases) {
         const auto error = refusal(text);
