@@ -48,9 +48,12 @@ Result<> SegmentWriter::open_next(const AppendRecord& record, std::vector<Append
         reserved_ = false;
         if (fits(record)) return {};
     }
-    const bool for_puts = space_.free_for_puts() >= shortest;
-    const std::uint64_t budget = for_puts ? space_.free_for_puts() : space_.free_for_upkeep();
-    if (!for_puts && (!record.may_use_reserve || budget < shortest)) return fail(Errc::no_space);
+    // Near the end of the space puts get a shorter segment. Upkeep gets a whole one out of the reserve: shorter ones would only have to be
+    // merged again.
+    const bool at_ease = space_.free_for_puts() >= space_.segment_bytes();
+    const bool reserve = record.may_use_reserve && !at_ease;
+    const std::uint64_t budget = reserve ? space_.free_for_upkeep() : space_.free_for_puts();
+    if (budget < shortest) return fail(Errc::no_space);
     const std::uint64_t size = std::max(need, std::min(space_.segment_bytes(), budget)) / record_block * record_block;
     CHECK_OK(write_group(group));
     auto created = create_segment(disk_, next_sequence_, size);
@@ -59,7 +62,7 @@ Result<> SegmentWriter::open_next(const AppendRecord& record, std::vector<Append
     ++next_sequence_;
     active_ = std::move(*created);
     position_ = written_ = 0;
-    reserved_ = !for_puts;
+    reserved_ = reserve;
     space_.segments_changed(static_cast<std::int64_t>(size));
     (void)space_.refresh();
     changes_.opened.push_back(active_);

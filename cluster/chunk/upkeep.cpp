@@ -14,7 +14,8 @@ namespace strata::cluster {
 namespace {
 
 constexpr std::size_t move_bytes = 8u << 20;   // copied at once
-constexpr unsigned percent_when_tight = 90;    // when the store is nearly full, a tenth freed is worth a copy
+constexpr unsigned percent_when_full = 90;     // then a tenth freed is worth a copy
+constexpr unsigned percent_free_at_ease = 20;  // with more free than that only mostly dead segments are compacted
 constexpr std::size_t short_segments_max = 8;  // left behind by starts, before they are merged
 
 }  // namespace
@@ -115,11 +116,20 @@ void Upkeep::write_checkpoints() {
 
 SegmentPtr Upkeep::choose_victim() {
     std::lock_guard lock(state_.mutex);
-    const bool tight = state_.space.free_for_puts() < state_.space.segment_bytes();
-    if (auto victim = state_.set.victim(tight ? percent_when_tight : state_.config.compact_below_percent)) return victim;
+    if (auto victim = state_.set.victim(live_percent_max())) return victim;
+    if (state_.space.free_for_puts() < state_.space.segment_bytes()) return nullptr;
     const auto quarter = static_cast<std::uint32_t>(state_.space.segment_bytes() / record_block / 4);
     const auto pieces = state_.set.shorter_than(quarter);
     return pieces.size() > short_segments_max ? pieces.front() : nullptr;
+}
+
+// The fuller the store, the more copying a freed segment is worth.
+unsigned Upkeep::live_percent_max() const {
+    const unsigned least = state_.config.compact_below_percent;
+    const std::uint64_t ease = state_.space.total_bytes() / 100 * percent_free_at_ease;
+    const std::uint64_t free = state_.space.free_for_puts();
+    if (free >= ease || least >= percent_when_full) return least;
+    return percent_when_full - static_cast<unsigned>((percent_when_full - least) * free / ease);
 }
 
 Task<Result<>> Upkeep::compact(SegmentPtr victim) {

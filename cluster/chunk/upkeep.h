@@ -31,6 +31,7 @@ private:
     Task<> run();
     void drop_dead();
     SegmentPtr choose_victim();
+    unsigned live_percent_max() const;
     Task<Result<>> compact(SegmentPtr victim);
     // Blocking parts of compaction.
     struct Plan {

@@ -45,6 +45,7 @@ LogCopy::LogCopy(StoreDisk place, std::size_t segment_bytes, int spares_max)
 Result<LogCopyContent> LogCopy::scan(const Uuid& volume) {
     LogCopyContent content;
     CHECK_OK(disk_->make_folder(meta_folder));
+    CHECK_OK(disk_->sync_folder(""));
     TRY(names, disk_->list(meta_folder));
     for (const auto& name : names) {
         if (name.starts_with(passing_prefix)) CHECK_OK(disk_->remove(in_folder(name)));
@@ -178,6 +179,7 @@ Result<> LogCopy::trim(std::uint64_t to) {
 
 Result<> LogCopy::erase(Disk& disk) {
     CHECK_OK(disk.make_folder(meta_folder));
+    CHECK_OK(disk.sync_folder(""));
     TRY(names, disk.list(meta_folder));
     for (const auto& name : names) {
         for (auto prefix : {segment_prefix, spare_prefix, passing_prefix}) {

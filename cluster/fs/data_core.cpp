@@ -217,8 +217,8 @@ Task<> run_lane(std::shared_ptr<Lanes> lanes) {
 }  // namespace
 
 Task<> DataCore::run_all(std::size_t count, std::size_t lanes_wanted, std::function<Task<>(std::size_t)> job) {
-    if (count == 1) {
-        co_await job(0);
+    if (count <= 1) {
+        if (count == 1) co_await job(0);
         co_return;
     }
     auto lanes = std::make_shared<Lanes>();

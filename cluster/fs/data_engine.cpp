@@ -94,7 +94,7 @@ Task<Result<>> DataEngine::flush_all(const Context&) {
 
 Task<Result<>> DataEngine::tidy(const Context&, bool all_files) {
     const Instant now = impl_->core.clock().now();
-    CO_CHECK_OK(co_await impl_->sealer.pass(now, all_files ? now : Instant{now.ns - impl_->core.config.seal_age.count()}));
+    CO_CHECK_OK(co_await impl_->sealer.pass(now, all_files ? now : Instant{now.ns - impl_->core.config.seal_age.count()}, true));
     co_return co_await impl_->reaper.pass();
 }
 

@@ -11,6 +11,7 @@ namespace strata::cluster {
 namespace {
 
 constexpr std::size_t chunk_writes_at_once = 8;
+constexpr std::size_t parts_per_chunk = 1024;
 
 }  // namespace
 
@@ -41,10 +42,20 @@ bool Flusher::flush_row_only(const NodePtr& node) {
     return true;
 }
 
+bool Flusher::nothing_to_flush(Node& node, LogIndex& carried) {
+    std::lock_guard lock(node.mutex);
+    if (node.dead || node.unflushed) return false;
+    if (node.data == nullptr) return true;
+    carried = node.data->flush_index;
+    return is_clean(node) && node.data->ticket == 0;
+}
+
 Task<Result<>> Flusher::flush(const Context& ctx, NodePtr node) {
     std::optional<std::uint64_t> wanted;
     std::uint64_t failures = 0;
     for (;;) {
+        LogIndex carried = 0;
+        if (nothing_to_flush(*node, carried)) co_return co_await core_.meta().durable().wait(carried, core_.clock(), ctx.deadline);
         CO_CHECK_OK(co_await core_.load(ctx, node));
         CO_CHECK_OK(co_await core_.meta().admit(ctx));
         std::shared_ptr<Signal> ended;
@@ -159,7 +170,7 @@ void Flusher::pack(Round& round, Part part, BufferChain data) {
     for (auto it = round.chunks.rbegin(); it != round.chunks.rend() && chunk == nullptr; ++it) {
         if (it->packed) chunk = &*it;
     }
-    if (chunk == nullptr || chunk->data.size() + data.size() > chunk_size_max) {
+    if (chunk == nullptr || chunk->data.size() + data.size() > chunk_size_max || chunk->parts.size() == parts_per_chunk) {
         chunk = &round.chunks.emplace_back();
         chunk->packed = true;
     }

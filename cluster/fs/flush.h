@@ -54,6 +54,8 @@ private:
     bool flush_row_only(const NodePtr& node);
     // Nothing that was written waits for a flush. mutex held.
     static bool is_clean(const Node& node);
+    // The same without the map; `carried`: the newest command with the content. Takes the mutex.
+    static bool nothing_to_flush(Node& node, LogIndex& carried);
 
     // flush.cpp: one round for files that are claimed (flush_active).
     Task<> flush_round(std::vector<NodePtr> files);
@@ -63,9 +65,11 @@ private:
     Task<> write_chunk(Round& round, NewChunk& chunk);
     // flush_commit.cpp
     void commit(Round& round);
+    void commit_chunks(Round& round, std::span<NewChunk> chunks, bool last);
+    static void raise_durable_size(const Round& round, std::span<const NewChunk> chunks, bool last);
     static void put_extents(const Round& round, const NewChunk& chunk, std::span<MapEdit> edits);
     void end_file(const NodePtr& node, LogIndex index);
-    void tell_sealer(const Round& round);
+    void tell_sealer(const Round& round, std::span<const NewChunk> chunks);
     void put_back(Round& round, const Error& error);
     void drop_if_hopeless(Node& node);
     // flush_schedule.cpp

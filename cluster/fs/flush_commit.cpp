@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flusher: the commit of a round in one command, and what happens when it could not be written.
-#include <deque>
+#include <algorithm>
 
 #include "cluster/fs/flush.h"
 
@@ -30,19 +30,43 @@ void Flusher::put_extents(const Round& round, const NewChunk& chunk, std::span<M
     }
 }
 
+// A large generation is committed in several commands, so that no mutex is held for long. After each of them the file is as if a smaller
+// flush had ended there. Inline data leave the row in the command that has their extents, so those files are committed at once.
 void Flusher::commit(Round& round) {
+    constexpr std::size_t parts_per_command = 1024;
+    const bool at_once = std::ranges::any_of(round.files, [](const NodePtr& node) {
+        std::lock_guard lock(node->mutex);
+        return !node->row.inline_data.empty();
+    });
+    const std::span chunks(round.chunks);
+    std::size_t first = 0, next = 0;
+    do {
+        std::size_t parts = 0;
+        for (first = next; next < chunks.size(); ++next) {
+            if (!at_once && next > first && parts + chunks[next].parts.size() > parts_per_command) break;
+            parts += chunks[next].parts.size();
+        }
+        commit_chunks(round, chunks.subspan(first, next - first), next == chunks.size());
+    } while (next < chunks.size());
+}
+
+void Flusher::commit_chunks(Round& round, std::span<NewChunk> chunks, bool last) {
     std::vector<std::unique_lock<std::mutex>> locks;
     std::vector<MapEdit> edits;
     for (const auto& node : round.files) {
         locks.emplace_back(node->mutex);
         edits.emplace_back(node->data->map, node->row.map);
     }
-    for (const auto& chunk : round.chunks) put_extents(round, chunk, edits);
+    for (const auto& chunk : chunks) put_extents(round, chunk, edits);
     Command command;
     References references;
     for (auto& edit : edits) edit.finish(command, references);
+    raise_durable_size(round, chunks, last);
     std::vector<ChunkPtr> fresh;
-    for (auto& chunk : round.chunks) {
+    for (auto& chunk : chunks) {
+        if (!last) {
+            for (const Part& part : chunk.parts) round.files[part.file]->data->flushing.erase(part.offset, part.offset + part.length);
+        }
         const auto at = references.delta.find(chunk.written->id);
         if (at == references.delta.end() || at->second <= 0) {
             chunk.parts.clear();
@@ -59,14 +83,32 @@ void Flusher::commit(Round& round) {
             node->row.inline_data.clear();
             d.must_chunk = false;
         }
-        node->durable_size = std::max(node->durable_size, std::min(d.flush_size, node->row.size));
         core_.set_allocated(*node);
         command.push_back(PutInode{node->durable_row()});
     }
     const LogIndex index = command.empty() ? 0 : core_.meta().submit(std::move(command));
-    for (const auto& node : round.files) end_file(node, index);
-    tell_sealer(round);
+    for (const auto& node : round.files) {
+        if (last) {
+            end_file(node, index);
+        } else if (!node->dead) {
+            core_.carried(*node, index);
+            core_.count(*node->data);
+        }
+    }
+    tell_sealer(round, chunks);
     reaper_.dropped(std::move(references.dropped), index);
+}
+
+// No extent may lie past the durable size, or a later extension would show its bytes.
+void Flusher::raise_durable_size(const Round& round, std::span<const NewChunk> chunks, bool last) {
+    auto raise = [](Node& node, std::uint64_t end) {
+        node.durable_size = std::max(node.durable_size, std::min({end, node.data->flush_size, node.row.size}));
+    };
+    for (const auto& chunk : chunks) {
+        for (const Part& part : chunk.parts) raise(*round.files[part.file], part.offset + part.length);
+    }
+    if (!last) return;
+    for (const auto& node : round.files) raise(*node, node->row.size);
 }
 
 void Flusher::end_file(const NodePtr& node, LogIndex index) {
@@ -84,8 +126,8 @@ void Flusher::end_file(const NodePtr& node, LogIndex index) {
     core_.bump(core_.flush_ended(d));
 }
 
-void Flusher::tell_sealer(const Round& round) {
-    for (const auto& chunk : round.chunks) {
+void Flusher::tell_sealer(const Round& round, std::span<const NewChunk> chunks) {
+    for (const auto& chunk : chunks) {
         for (const auto& part : chunk.parts) {
             const NodePtr& node = round.files[part.file];
             if (node->dead) continue;

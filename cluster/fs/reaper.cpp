@@ -9,6 +9,7 @@ namespace strata::cluster {
 namespace {
 
 constexpr std::size_t rows_per_command = 1000;
+constexpr std::size_t looks_at_once = 8;
 constexpr Duration pause = 200ms;
 constexpr Duration poll_first = 1ms, poll_longest = 50ms;
 
@@ -65,21 +66,25 @@ Task<Result<>> Reaper::remove_dead_chunks() {
     std::deque<Candidate> later;
     Result<> outcome;
     const LogIndex applied = core_.meta().applied();
-    for (auto& candidate : work) {
-        if (!outcome || resolve(candidate) > applied || !tickets_.all_ended_before(candidate.readers)) {
-            later.push_back(std::move(candidate));
-            continue;
-        }
-        const ChunkPtr chunk = candidate.chunk;
+    std::erase_if(work, [&](Candidate& candidate) {
+        if (resolve(candidate) <= applied && tickets_.all_ended_before(candidate.readers)) return false;
+        later.push_back(std::move(candidate));
+        return true;
+    });
+    std::mutex mutex;  // of `later` and `outcome`
+    auto look = [&](std::size_t i) -> Task<> {
+        const ChunkPtr chunk = work[i].chunk;
         auto row = co_await core_.meta().chunk(core_.internal, chunk->id);
-        if (!row) {
-            later.push_back(std::move(candidate));
-            outcome = fail(row.error());
-        } else if (!*row) {
+        if (row && !*row) {
             co_await core_.chunks().remove(core_.internal, *chunk);
             core_.cache.erase(chunk->id, chunk->length);
+        } else if (!row) {
+            std::lock_guard lock(mutex);
+            later.push_back(std::move(work[i]));
+            outcome = fail(row.error());
         }
-    }
+    };
+    co_await core_.run_all(work.size(), looks_at_once, look);
     std::lock_guard lock(mutex_);
     for (auto& candidate : later) candidates_.push_back(std::move(candidate));
     co_return outcome;

@@ -15,7 +15,7 @@ constexpr std::size_t region_extents_hard = 512;  // merged even while it is bei
 }  // namespace
 
 void Sealer::consider(const NodePtr& node) {
-    if (std::exchange(node->data->ragged, true)) return;
+    if (node->row.size < coded_size_min || std::exchange(node->data->ragged, true)) return;
     std::lock_guard lock(mutex_);
     ragged_.push_back(node);
 }
@@ -177,12 +177,16 @@ Task<Result<>> Sealer::seal(NodePtr node, Instant cold_since) {
     co_return co_await rewrite(node, 0, UINT64_MAX, true);
 }
 
-Task<Result<>> Sealer::pass(Instant resting_since, Instant cold_since) {
+Task<Result<>> Sealer::pass(Instant resting_since, Instant cold_since, bool everything) {
     std::deque<std::weak_ptr<Node>> crowded, ragged;
     {
         std::lock_guard lock(mutex_);
         crowded.swap(crowded_);
-        ragged.swap(ragged_);
+        const Instant now = core_.clock().now();
+        if (now >= seal_again_ || everything) {
+            ragged.swap(ragged_);
+            seal_again_ = now + core_.config.seal_age / 16;  // most of them are not cold yet
+        }
     }
     Result<> outcome;
     for (const auto& weak : crowded) {
@@ -203,7 +207,7 @@ Task<> Sealer::run() {
         (void)co_await core_.kick.wait(core_.kick.value() + 1, core_.clock(), core_.clock().now() + look_every);
         if (core_.stopping) break;
         const Instant now = core_.clock().now();
-        auto done = co_await pass(Instant{now.ns - resting.count()}, Instant{now.ns - core_.config.seal_age.count()});
+        auto done = co_await pass(Instant{now.ns - resting.count()}, Instant{now.ns - core_.config.seal_age.count()}, false);
         if (!done) core_.log.debug("merging and sealing goes on later", {{"error", to_string(done.error())}});
     }
 }

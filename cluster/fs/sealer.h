@@ -29,8 +29,8 @@ public:
     void crowded(const NodePtr& node, std::uint64_t offset);
 
     // Merges crowded regions of files that were last changed at `resting_since` or before, and seals those last changed at `cold_since` or
-    // before.
-    Task<Result<>> pass(Instant resting_since, Instant cold_since);
+    // before; ragged files are looked through only now and then, unless `everything`.
+    Task<Result<>> pass(Instant resting_since, Instant cold_since, bool everything);
     Task<> run();  // until core.stopping
 
 private:
@@ -55,6 +55,7 @@ private:
     Reaper& reaper_;
     std::mutex mutex_;
     std::deque<std::weak_ptr<Node>> ragged_;
+    Instant seal_again_;
     std::deque<std::weak_ptr<Node>> crowded_;
 };
 

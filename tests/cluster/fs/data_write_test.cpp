@@ -291,6 +291,34 @@ TEST(DataWrite, a_commit_waits_for_writes_that_came_after_a_flush_had_begun) {
     EXPECT_EQ(f.read_all(f.load(file->number)), pattern(20'000, 1) + pattern(20'000, 2));
 }
 
+TEST(DataWrite, a_flush_of_thousands_of_pieces_is_committed_in_steps) {
+    DataFixture f;
+    auto file = f.make_file();
+    std::string expected(5000 * 1024, '\0');
+    for (unsigned i = 0; i < 5000; ++i) {
+        ASSERT_TRUE(f.write(file, i * 1024ul, pattern(100, i)));
+        expected.replace(i * 1024ul, 100, pattern(100, i));
+    }
+    expected.resize(4999 * 1024 + 100);
+    const auto before = f.meta->submitted();
+    ASSERT_TRUE(f.commit(file));
+    EXPECT_GE(f.meta->submitted(), before + 4);
+    EXPECT_EQ(f.read_all(file), expected);
+    f.crash();
+    EXPECT_EQ(f.read_all(f.load(file->number)), expected);
+}
+
+TEST(DataWrite, a_commit_of_an_untouched_file_reads_no_metadata) {
+    DataFixture f;
+    auto file = f.make_file();
+    ASSERT_TRUE(f.write(file, 0, pattern(300'000, 1), Stability::file_sync));
+    f.restart();
+    file = f.load(file->number);
+    const Instant before = f.world.clock().now();
+    ASSERT_TRUE(f.commit(file));
+    EXPECT_EQ(f.world.clock().now(), before);
+}
+
 TEST(DataWrite, overwritten_chunks_lose_their_shards_once_the_change_is_applied) {
     DataFixture f;
     auto file = f.make_file();
