@@ -23,7 +23,7 @@ namespace {
 
 constexpr int exit_ok = 0, exit_failed = 1, exit_usage = 2;
 constexpr Duration scrub_limit = 7 * 24h;  // it reads every shard of every disk
-constexpr Duration stop_limit = 9s;  // SIGTERM to exit: 10 s
+constexpr Duration stop_limit = 9s;        // SIGTERM to exit: 10 s
 
 int complain(const Error& error) {
     std::fprintf(stderr, "stratad: %s\n", (error.detail.empty() ? to_string(error) : error.detail).c_str());

@@ -66,7 +66,7 @@ struct State {
     // open
     std::unique_ptr<vfs::Open> open;
     std::unique_ptr<vfs::Pin> pin;
-    std::uint32_t uid = 0;                  // who opened: others have to have permissions of their own
+    std::uint32_t uid = 0;  // who opened: others have to have permissions of their own
     std::uint8_t access = 0, deny = 0;
     std::uint16_t history = 0;  // bit 4 * deny + access for each combination that was opened: what a downgrade may go to
     std::vector<std::weak_ptr<State>> locks;

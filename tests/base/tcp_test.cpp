@@ -321,8 +321,9 @@ TEST(Tcp, out_of_descriptors_the_listener_waits_and_recovers) {
     rlimit before{};
     ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
     auto talk = [&]() -> Task<> {
-        // Asked before the descriptors run out: UBSan's look at an object's type needs some.
+        // Asked before the descriptors run out: UBSan's first look at an object's type needs some.
         const auto port = echo.listener->local().port;
+        co_await world.clock().sleep_for(1ms);
         // A plain client socket, made before the descriptors run out.
         int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         int top = ::dup(client);

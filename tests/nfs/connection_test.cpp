@@ -225,7 +225,8 @@ TEST_F(Connections, a_reply_waits_until_what_it_says_is_durable) {
         durable = true;
         co_return Result<>();
     };
-    wire.send_call(1, Ops(0).putrootfh().lookup("data").add(op::getattr, [](XdrWriter& w) { write_mask(w, {Attribute::type}); }).arguments());
+    wire.send_call(1,
+                   Ops(0).putrootfh().lookup("data").add(op::getattr, [](XdrWriter& w) { write_mask(w, {Attribute::type}); }).arguments());
     EXPECT_EQ(wire.answer().xid, 1u);
     EXPECT_TRUE(durable);
 }
@@ -234,7 +235,8 @@ TEST_F(Connections, without_durability_there_is_no_reply) {
     start();
     auto& wire = connect();
     fs.on_settle = []() -> Task<Result<>> { co_return fail(Errc::fenced); };
-    wire.send_call(1, Ops(0).putrootfh().lookup("data").add(op::getattr, [](XdrWriter& w) { write_mask(w, {Attribute::type}); }).arguments());
+    wire.send_call(1,
+                   Ops(0).putrootfh().lookup("data").add(op::getattr, [](XdrWriter& w) { write_mask(w, {Attribute::type}); }).arguments());
     EXPECT_TRUE(wire.closed());
 }
 

@@ -504,7 +504,8 @@ TEST(ReplicaCheck, sound_replicas_are_equal_and_a_lost_write_in_one_is_found) {
     EXPECT_EQ(checks->at(0).digest, checks->at(1).digest);
     {
         // One replica misses a command that it says it has: what a lost write looks like.
-        auto replica = Replica::open({store_uuid(1), v.disks[1]->mount()}, v.world.random(), read_manifest(*v.disks[1])->volume, v.config.cache);
+        auto replica =
+            Replica::open({store_uuid(1), v.disks[1]->mount()}, v.world.random(), read_manifest(*v.disks[1])->volume, v.config.cache);
         ASSERT_TRUE(replica);
         const Command command{DeleteInode{v.workload.tables().inodes.rbegin()->first}};
         const Command* commands[] = {&command};
