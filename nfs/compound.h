@@ -113,7 +113,8 @@ Task<Outcome> run_compound(Compound& compound, XdrReader& in, XdrWriter& out);
 // What an operation on names answers where there may be no directory: symlink, notdir, or `otherwise` if it is one.
 Task<NfsStatus> directory_status(Compound& compound, const FileRef& file, NfsStatus otherwise);
 
-// Is this a name that a directory entry can have? Errors: inval (empty, not UTF-8), nametoolong, badname ("." and ".."), badchar ("/" or NUL inside).
+// Is this a name that a directory entry can have? Errors: inval (empty, not UTF-8), nametoolong, badname ("." and ".."), badchar
+// ("/" or NUL inside).
 NfsStatus check_name(std::string_view name);
 
 }  // namespace strata::nfs

@@ -102,17 +102,17 @@ protected:
 
     // Writes, reads back and commits in its own part of a file that all share.
     Task<bool> work_on_part(NodePtr file, std::uint64_t part, int steps) {
-        sim::SimRandom random(part + 1);
+        sim::SimRandom draw(part + 1);
         std::string expected(part_size, '\0');
         const std::uint64_t base = part * part_size;
         for (int i = 0; i < steps; ++i) {
-            const std::uint64_t at = random.below(part_size - 20'000), count = 1 + random.below(20'000);
-            const std::string bytes(count, static_cast<char>(1 + random.below(255)));
+            const std::uint64_t at = draw.below(part_size - 20'000), count = 1 + draw.below(20'000);
+            const std::string bytes(count, static_cast<char>(1 + draw.below(255)));
             expected.replace(at, count, bytes);
             auto written = co_await data_->write(ctx_, file, base + at, BufferChain::copy_of(bytes), vfs::Stability::unstable);
             if (!written) co_return false;
-            if (random.chance(0.1) && !co_await data_->commit(ctx_, file, 0, 0)) co_return false;
-            const std::uint64_t from = random.below(part_size - 40'000);
+            if (draw.chance(0.1) && !co_await data_->commit(ctx_, file, 0, 0)) co_return false;
+            const std::uint64_t from = draw.below(part_size - 40'000);
             auto read = co_await data_->read(ctx_, file, base + from, 40'000);
             if (!read) co_return false;
             std::string found(read->data.size(), '\0');
@@ -123,12 +123,12 @@ protected:
     }
     // Clones the shared file, cuts and removes the clones.
     Task<bool> work_on_clones(NodePtr file, int steps) {
-        sim::SimRandom random(99);
+        sim::SimRandom draw(99);
         for (int i = 0; i < steps; ++i) {
             const NodePtr target = make_file();
             auto cloned = co_await data_->clone(ctx_, file, 0, target, 0, 128 << 10);
             if (!cloned && cloned.error() != Errc::delay && cloned.error() != Errc::invalid_argument) co_return false;
-            if (!co_await data_->deallocate(ctx_, target, random.below(100'000), 10'000)) co_return false;
+            if (!co_await data_->deallocate(ctx_, target, draw.below(100'000), 10'000)) co_return false;
             auto read = co_await data_->read(ctx_, target, 0, 128 << 10);
             if (!read) co_return false;
             std::lock_guard lock(target->mutex);
