@@ -150,7 +150,10 @@ Task<Result<>> Storage::open_meta(const Context&) {
 }
 
 void Storage::open_volume() {
-    catalog_ = std::make_unique<cluster::VolumeCatalog>(runtime_, *meta_);
+    auto moved = [this](const cluster::Chunk& chunk) {
+        if (volume_) volume_->data().chunk_moved(chunk);
+    };
+    catalog_ = std::make_unique<cluster::VolumeCatalog>(runtime_, *meta_, moved);
     repairer_ = std::make_unique<cluster::Repairer>(runtime_, config_.repair);
     stripes_ = std::make_unique<cluster::StripeIo>(runtime_, *stores_, *repairer_);
     scrubber_ = std::make_unique<cluster::Scrubber>(runtime_, config_.scrub, *stripes_, *stores_, *catalog_, *repairer_);

@@ -163,14 +163,19 @@ std::size_t SegmentChunkStore::shard_count() const {
 
 StoreState SegmentChunkStore::state() const {
     if (state_.failed) return StoreState::failed;
-    return space().free_bytes < 2 * record_block ? StoreState::read_only : StoreState::online;
+    return free_bytes() < 2 * record_block ? StoreState::read_only : StoreState::online;
+}
+
+// Asked for at each access: without the lock.
+std::uint64_t SegmentChunkStore::free_bytes() const {
+    const std::uint64_t fresh = state_.space.free_for_puts();
+    return queue_.remaining_bytes() + (fresh >= state_.space.segment_bytes_min() ? fresh : 0);
 }
 
 StoreSpace SegmentChunkStore::space() const {
     StoreSpace space;
     space.total_bytes = state_.space.total_bytes();
-    const std::uint64_t fresh = state_.space.free_for_puts();
-    space.free_bytes = queue_.remaining_bytes() + (fresh >= state_.space.segment_bytes_min() ? fresh : 0);
+    space.free_bytes = free_bytes();
     std::lock_guard lock(state_.mutex);
     space.live_bytes = state_.set.live_bytes();
     return space;

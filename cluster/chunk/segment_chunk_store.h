@@ -69,6 +69,7 @@ private:
     template <class Read>
     auto read_where_it_is(const ShardKey& key, Read read) -> decltype(read(std::declval<const Found&>()));
     void note_read(const Error* error);
+    std::uint64_t free_bytes() const;
 
     std::shared_ptr<SegmentStoreState> owned_state_;
     SegmentStoreState& state_;

@@ -8,6 +8,8 @@ namespace strata::cluster {
 
 namespace {
 
+// Records of moved chunks in memory. Past it all are forgotten: then old places are tried, and what lies elsewhere is reconstructed.
+constexpr std::size_t moved_max = 200'000;
 constexpr std::uint32_t blocks_per_read = (1 << 20) / cache_block_size;
 
 std::uint32_t block_bytes(const Chunk& chunk, std::uint32_t block) {
@@ -74,6 +76,23 @@ bool ChunkReader::read_cached(const ChunkId& chunk, std::uint32_t offset, std::u
     return true;
 }
 
+void ChunkReader::moved(const Chunk& chunk) {
+    std::lock_guard lock(mutex_);
+    if (moved_.size() >= moved_max) moved_.clear();
+    moved_[chunk.id] = std::make_shared<const Chunk>(chunk);
+}
+
+ChunkPtr ChunkReader::newest(ChunkPtr chunk) const {
+    std::lock_guard lock(mutex_);
+    const auto at = moved_.find(chunk->id);
+    return at == moved_.end() ? chunk : at->second;
+}
+
+void ChunkReader::forget(const ChunkId& id) {
+    std::lock_guard lock(mutex_);
+    moved_.erase(id);
+}
+
 ChunkReader::Turn ChunkReader::take_turn(const ChunkId& chunk, std::uint32_t first, std::uint32_t end, const FetchPtr& mine) {
     std::lock_guard lock(mutex_);
     if (const auto at = fetches_.find({chunk, first}); at != fetches_.end()) return {first, at->second};
@@ -88,6 +107,7 @@ ChunkReader::Turn ChunkReader::take_turn(const ChunkId& chunk, std::uint32_t fir
 Task<Result<BufferChain>> ChunkReader::read_blocks(const Context& ctx, ChunkPtr chunk, std::uint32_t first, std::uint32_t last) {
     const std::uint32_t from = first * cache_block_size;
     const std::uint32_t to = (last - 1) * cache_block_size + block_bytes(*chunk, last - 1);
+    chunk = newest(std::move(chunk));
     auto bytes = co_await chunks_.read(ctx, *chunk, from, to - from);
     if (bytes && bytes->size() != to - from) co_return fail(Errc::internal, "a chunk read came back with another length");
     if (bytes) cache_.insert_all(chunk->id, first, *bytes);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <unordered_map>
 
 #include "cluster/fs/block_cache.h"
 #include "cluster/stripe/stripe.h"
@@ -52,6 +53,13 @@ public:
     // The same bytes, wherever they are. Errors: as ChunkIo::read.
     Task<Result<BufferChain>> read(const Context& ctx, ChunkPtr chunk, std::uint32_t offset, std::uint32_t length);
 
+    // A repair gave the chunk new places: reads use them, whatever record of it an extent map still has. Any thread.
+    void moved(const Chunk& chunk);
+    // The newest record that is known.
+    ChunkPtr newest(ChunkPtr chunk) const;
+    // The chunk is gone.
+    void forget(const ChunkId& id);
+
 private:
     struct Fetch {  // one read of consecutive blocks that are not in the cache
         Signal ended;
@@ -70,8 +78,9 @@ private:
     ChunkIo& chunks_;
     BlockCache& cache_;
     Clock& clock_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::map<Key, FetchPtr> fetches_;
+    std::unordered_map<ChunkId, ChunkPtr, ChunkIdHash> moved_;
 };
 
 }  // namespace strata::cluster

@@ -80,6 +80,8 @@ void DataEngine::forget(Node& node) {
     node.data->loaded = false;
 }
 
+void DataEngine::chunk_moved(const Chunk& chunk) { impl_->core.reader.moved(chunk); }
+
 std::uint64_t DataEngine::write_verifier() const { return impl_->core.verifier(); }
 
 Task<Result<>> DataEngine::flush_all(const Context&) {

@@ -64,6 +64,9 @@ public:
     // Drops loaded clean state. node->mutex held.
     void forget(Node& node);
 
+    // A repair gave the chunk new places, durably: reads go there from now on. Any thread.
+    void chunk_moved(const Chunk& chunk);
+
     std::uint64_t write_verifier() const;
     // Flushes everything dirty. Errors: the first that happened.
     Task<Result<>> flush_all(const Context& ctx);

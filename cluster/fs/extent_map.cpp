@@ -114,6 +114,7 @@ void MapEdit::assign(std::uint64_t offset, std::uint64_t length, const ChunkPtr&
 void MapEdit::finish(Command& command, References& references) {
     std::ranges::sort(touched_,
                       [](const Touched& a, const Touched& b) { return std::pair(a.offset, a.order) < std::pair(b.offset, b.order); });
+    command.reserve(command.size() + touched_.size() + delta_.size() + 2);
     for (std::size_t i = 0; i < touched_.size(); ++i) {
         const auto [offset, order, existed] = touched_[i];
         if (i > 0 && touched_[i - 1].offset == offset) continue;

@@ -17,16 +17,14 @@ constexpr Duration poll_first = 1ms, poll_longest = 50ms;
 
 void Reaper::dropped(std::vector<ChunkPtr> chunks, LogIndex index) {
     if (chunks.empty()) return;
-    const std::uint64_t readers = tickets_.next();
     std::lock_guard lock(mutex_);
-    for (auto& chunk : chunks) candidates_.push_back({std::move(chunk), index, nullptr, readers});
+    for (auto& chunk : chunks) candidates_.push_back({.chunk = std::move(chunk), .index = index});
 }
 
 void Reaper::dropped(std::vector<ChunkPtr> chunks, NodePtr node) {
     if (chunks.empty()) return;
-    const std::uint64_t readers = tickets_.next();
     std::lock_guard lock(mutex_);
-    for (auto& chunk : chunks) candidates_.push_back({std::move(chunk), 0, node, readers});
+    for (auto& chunk : chunks) candidates_.push_back({.chunk = std::move(chunk), .node = node});
 }
 
 void Reaper::expect(MapId map) {
@@ -57,6 +55,21 @@ Task<Result<>> Reaper::wait_applied(LogIndex index) {
     co_return Result<>{};
 }
 
+Task<Result<bool>> Reaper::look_at(Candidate& candidate) {
+    const ChunkPtr chunk = candidate.chunk;
+    if (!candidate.dead) {
+        CO_TRY(row, co_await core_.meta().chunk(core_.internal, chunk->id));
+        if (row) co_return true;
+        candidate.dead = true;
+        candidate.readers = tickets_.next();
+    }
+    if (!tickets_.all_ended_before(candidate.readers)) co_return false;
+    co_await core_.chunks().remove(core_.internal, *core_.reader.newest(chunk));
+    core_.reader.forget(chunk->id);
+    core_.cache.erase(chunk->id, chunk->length);
+    co_return true;
+}
+
 Task<Result<>> Reaper::remove_dead_chunks() {
     std::deque<Candidate> work;
     {
@@ -67,22 +80,17 @@ Task<Result<>> Reaper::remove_dead_chunks() {
     Result<> outcome;
     const LogIndex applied = core_.meta().applied();
     std::erase_if(work, [&](Candidate& candidate) {
-        if (resolve(candidate) <= applied && tickets_.all_ended_before(candidate.readers)) return false;
+        if (candidate.dead || resolve(candidate) <= applied) return false;
         later.push_back(std::move(candidate));
         return true;
     });
     std::mutex mutex;  // of `later` and `outcome`
     auto look = [&](std::size_t i) -> Task<> {
-        const ChunkPtr chunk = work[i].chunk;
-        auto row = co_await core_.meta().chunk(core_.internal, chunk->id);
-        if (row && !*row) {
-            co_await core_.chunks().remove(core_.internal, *chunk);
-            core_.cache.erase(chunk->id, chunk->length);
-        } else if (!row) {
-            std::lock_guard lock(mutex);
-            later.push_back(std::move(work[i]));
-            outcome = fail(row.error());
-        }
+        const auto done = co_await look_at(work[i]);
+        if (done && *done) co_return;
+        std::lock_guard lock(mutex);
+        later.push_back(std::move(work[i]));
+        if (!done) outcome = fail(done.error());
     };
     co_await core_.run_all(work.size(), looks_at_once, look);
     std::lock_guard lock(mutex_);

@@ -4,7 +4,8 @@
 //
 // A chunk that a map stopped naming may be named by others (clones, packed chunks), so nobody counts references in memory: once the
 // command that stopped naming it is applied, the store is asked whether the chunk's row is still there. If it is not, no durable extent
-// names it, and whoever drops the last one later asks again.
+// names it, and whoever drops the last one later asks again. Maps change before their commands are submitted, so reads that begin after the
+// row was found gone cannot meet the chunk; those that began before are waited for.
 #pragma once
 
 #include <cstdint>
@@ -39,9 +40,12 @@ private:
         ChunkPtr chunk;
         LogIndex index = 0;  // 0: not known yet
         NodePtr node;
-        std::uint64_t readers = 0;  // reads with lower tickets may have seen the chunk
+        bool dead = false;          // its row is gone
+        std::uint64_t readers = 0;  // dead: reads with lower tickets may have found it in a map
     };
     Task<Result<>> remove_dead_chunks();
+    // True: done with it; false: look again later.
+    Task<Result<bool>> look_at(Candidate& candidate);
     Task<Result<>> reap_maps();
     Task<Result<>> reap(ReapRow row);
     bool maps_left();

@@ -33,7 +33,9 @@ Task<Result<bool>> VolumeCatalog::replace(const Context& ctx, const Chunk& befor
     const LogIndex index = meta_.submit({MoveChunk{after}});
     CO_CHECK_OK(co_await meta_.durable().wait(index, *runtime_.clock, ctx.deadline));
     CO_TRY(moved, co_await get(ctx, before.id));
-    co_return moved.has_value() && *moved == after;
+    const bool done = moved.has_value() && *moved == after;
+    if (done && on_moved_) on_moved_(after);
+    co_return done;
 }
 
 Task<Result<std::vector<Chunk>>> VolumeCatalog::list(const Context& ctx, ChunkId after, std::size_t limit) {

@@ -2,6 +2,9 @@
 // VolumeCatalog: the chunk records of one volume, as healing sees them.
 #pragma once
 
+#include <functional>
+#include <utility>
+
 #include "cluster/meta/meta_store.h"
 #include "cluster/repair/chunk_catalog.h"
 #include "server/base/runtime.h"
@@ -10,7 +13,9 @@ namespace strata::cluster {
 
 class VolumeCatalog final : public ChunkCatalog {
 public:
-    VolumeCatalog(const Runtime& runtime, MetaStore& meta) : runtime_(runtime), meta_(meta) {}
+    // `on_moved` is told of every chunk that has new places, once that is durable.
+    VolumeCatalog(const Runtime& runtime, MetaStore& meta, std::function<void(const Chunk&)> on_moved = {})
+        : runtime_(runtime), meta_(meta), on_moved_(std::move(on_moved)) {}
 
     Task<Result<std::optional<Chunk>>> get(const Context& ctx, ChunkId id) override;
     Task<Result<bool>> replace(const Context& ctx, const Chunk& before, const Chunk& after) override;
@@ -23,6 +28,7 @@ private:
 
     const Runtime& runtime_;
     MetaStore& meta_;
+    std::function<void(const Chunk&)> on_moved_;
 };
 
 }  // namespace strata::cluster

@@ -113,9 +113,15 @@ Task<> Repairer::watch() {
             std::lock_guard lock(mutex_);
             due = std::exchange(sweep_due_, false) || due;
             progress_.sweeping = due;
-            if (due) tried_.clear();  // another set of stores: what could not be mended may be now
+            if (due) {  // another set of stores: what could not be mended may be now
+                tried_.clear();
+                postponed_.clear();
+            }
         }
-        if (due) co_await sweep();
+        if (due && !co_await sweep()) {
+            co_await runtime_.clock->sleep_for(config_.poll_interval);  // whatever failed fails again now
+            continue;
+        }
         (void)co_await work_->wait(seen + 1, *runtime_.clock, runtime_.clock->now() + config_.poll_interval);
     }
 }
@@ -164,7 +170,8 @@ std::uint32_t Repairer::bad_shards(const Chunk& chunk) const {
     return bad;
 }
 
-Task<> Repairer::sweep() {
+Task<bool> Repairer::sweep() {
+    bool finished = true;
     log_.info("sweep begins");
     ChunkId after{};
     {
@@ -177,6 +184,7 @@ Task<> Repairer::sweep() {
             log_.warning("sweep", {{"error", to_string(page.error())}});
             std::lock_guard lock(mutex_);
             sweep_due_ = true;
+            finished = false;
             break;
         }
         if (page->empty()) break;
@@ -197,6 +205,7 @@ Task<> Repairer::sweep() {
         log_.info("sweep ends", {{"chunks", progress_.swept}, {"damaged", queue_.size()}});
     }
     kick(*work_);
+    co_return finished;
 }
 
 // What reads reported comes without the chunk's record: look it up to learn how near to loss it is.
@@ -219,6 +228,7 @@ Task<> Repairer::rank_reported() {
             if (stores_->online(chunk.places[i].store) != nullptr) act |= 1u << i;
         }
         if (act == 0) {
+            postpone(id);
             queue_.finish(id);
         } else {
             queue_.rank(id, chunk.geometry.m - std::popcount(bad));
@@ -267,9 +277,19 @@ Task<> Repairer::remove_difference(const Context& ctx, const Chunk& shards_of, c
 }
 
 bool Repairer::may_try(const ChunkId& id) const {
+    const Instant now = runtime_.clock->now();
     std::lock_guard lock(mutex_);
-    const auto it = tried_.find(id);
-    return it == tried_.end() || runtime_.clock->now() >= it->second;
+    const auto due = [&](const std::map<ChunkId, Instant>& waiting) {
+        const auto it = waiting.find(id);
+        return it == waiting.end() || now >= it->second;
+    };
+    return due(tried_) && due(postponed_);
+}
+
+void Repairer::postpone(const ChunkId& id) {
+    std::lock_guard lock(mutex_);
+    if (postponed_.size() >= tried_max) postponed_.clear();
+    postponed_[id] = runtime_.clock->now() + config_.poll_interval;
 }
 
 void Repairer::note(const ChunkId& id, const Result<bool>& mended, std::uint64_t bytes) {

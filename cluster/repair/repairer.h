@@ -67,7 +67,8 @@ private:
 
     Task<> mend_all();
     Task<> watch();
-    Task<> sweep();
+    // False: it could not be finished.
+    Task<bool> sweep();
     bool look_at_stores();
     // The shard has to be made anew now (a missing store is given time first).
     bool lost(const ShardPlace& place) const;
@@ -79,6 +80,7 @@ private:
     Task<Result<bool>> mend_chunk(const Context& ctx, const Chunk& before);
     Task<> remove_difference(const Context& ctx, const Chunk& shards_of, const Chunk& kept);
     bool may_try(const ChunkId& id) const;
+    void postpone(const ChunkId& id);
     void note(const ChunkId& id, const Result<bool>& mended, std::uint64_t bytes);
     Context context() const;
 
@@ -93,7 +95,8 @@ private:
 
     mutable std::mutex mutex_;  // guards the rest of the state
     RepairProgress progress_;
-    std::map<ChunkId, Instant> tried_;  // what could not be mended, and when it may be tried again
+    std::map<ChunkId, Instant> tried_;      // what could not be mended, and when it may be tried again
+    std::map<ChunkId, Instant> postponed_;  // on a store that may come back soon: not looked up at each read
     std::map<StoreIndex, StoreView> views_;
     bool sweep_due_ = false;
 

@@ -2,6 +2,8 @@
 // XDR: the growth of a reply's buffer.
 #include "nfs/wire/xdr.h"
 
+#include <algorithm>
+
 namespace strata::nfs {
 
 namespace {
@@ -11,7 +13,8 @@ constexpr std::size_t steps[] = {4096, 65536, (1 << 20) + 4096};
 
 void XdrWriter::grow(std::size_t bytes) {
     const auto needed = used_ + bytes;
-    std::size_t size = needed;
+    // Past the classes it doubles, so that a long reply is not copied for every word.
+    std::size_t size = std::max(needed, 2 * buffer_.size());
     for (const auto step : steps) {
         if (needed <= step) {
             size = step;

@@ -6,6 +6,7 @@
 # namespace dies the kernel ends everything that was started and takes down bridge, taps and mounts.
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -58,12 +59,28 @@ def missing():
 
 
 def enter():
-    """Starts this program again inside the namespaces; returns (with a reason) only where that is impossible."""
+    """Runs this program again inside the namespaces and ends with its status; returns (with a reason) only where that is impossible."""
     words = unshare_words()
     if words is None:
         return "neither root nor user namespaces: unshare(1) is refused"
-    os.environ[INSIDE] = "1"
-    os.execvp(words[0], [*words, "--", sys.executable, *sys.argv])
+    outer = subprocess.Popen([*words, "--", sys.executable, *sys.argv], env={**os.environ, INSIDE: "1"})
+
+    def end(number, _):
+        # unshare ignores these signals, and the first process of a namespace gets them only if it asked for them (run.py does).
+        try:
+            with open(f"/proc/{outer.pid}/task/{outer.pid}/children", encoding="ascii") as children:
+                inner = [int(word) for word in children.read().split()] or [outer.pid]
+            for pid in inner:
+                os.kill(pid, number)
+            outer.wait(20)
+        except (OSError, subprocess.TimeoutExpired):
+            pass
+        outer.kill()                # --kill-child takes the rest along
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)    # the terminal sends it to the run inside as well, which ends
+    sys.exit(outer.wait())
 
 
 def ip(*words):

@@ -5,6 +5,7 @@ import argparse
 import fnmatch
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -46,10 +47,10 @@ def parse():
 
 
 def chosen(options):
-    """The (scenario, version, where) to run, in order."""
+    """The (scenario, version, where) to run, in order. Those of the long tier too when they are asked for by name."""
     rows = []
     for scenario in scenarios.catalogue():
-        for vers in scenario.versions + (scenario.long_versions if options.long else []):
+        for vers in scenario.versions + (scenario.long_versions if options.long or options.scenario else []):
             where = f"{scenario.name}@{vers}"
             if not options.scenario or any(fnmatch.fnmatch(where, wanted) or wanted == scenario.name for wanted in options.scenario):
                 rows.append((scenario, vers, where))
@@ -116,6 +117,8 @@ def run_one(stage, scenario, vers, where):
 
 
 def run_inside(options):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # a first process is not ended by it otherwise
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
     os.environ["PATH"] = network.search_path()
     network.build()
     report = Report()

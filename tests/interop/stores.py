@@ -98,7 +98,7 @@ class Stores:
         command("umount", "-l", path)
 
     def flip_bits(self, index, count, seed):
-        """Flips one bit at each of `count` random places of the store's files, more in larger files. Returns how many."""
+        """Flips one bit in every file of the store and `count` more, the more the larger a file's data. Returns how many."""
         chooser = random.Random(seed)
         files = []
         for folder, _, names in os.walk(self.paths[index]):
@@ -107,9 +107,12 @@ class Stores:
                 if os.path.isfile(path) and os.path.getsize(path) > 0:
                     files.append(path)
         files.sort()
-        for _ in range(count if files else 0):
-            flip_bit(chooser.choice(files), chooser)
-        return count if files else 0
+        if not files:
+            return 0
+        weights = [os.stat(path).st_blocks + 1 for path in files]
+        for path in files + chooser.choices(files, weights, k=count):
+            flip_bit(path, chooser)
+        return len(files) + count
 
     def remove(self):
         for path in self.paths:

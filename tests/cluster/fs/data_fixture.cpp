@@ -50,6 +50,7 @@ Task<Result<Chunk>> FaultyChunks::write(const Context&, ChunkId id, Geometry wan
 Task<Result<BufferChain>> FaultyChunks::read(const Context&, const Chunk& chunk, std::uint32_t offset, std::uint32_t length) {
     co_await take_time();
     ++reads;
+    read_last = chunk;
     if (read_fails > 0 && world_.random().chance(read_fails)) co_return fail(Errc::io);
     const auto at = chunks.find(chunk.id);
     if (at == chunks.end()) co_return fail(Errc::not_found);

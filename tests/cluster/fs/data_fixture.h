@@ -32,6 +32,7 @@ public:
     std::map<cluster::ChunkId, std::string> chunks;
     std::map<cluster::ChunkId, cluster::Geometry> geometries;
     std::size_t writes = 0, reads = 0, writing = 0;
+    cluster::Chunk read_last;  // the record that the last read was given
 
 private:
     Task<> take_time();

@@ -107,6 +107,20 @@ TEST(DataRead, a_lost_chunk_is_an_io_error_never_wrong_bytes) {
     EXPECT_EQ(failed.error(), Errc::io);
 }
 
+TEST(DataRead, a_moved_chunk_is_read_at_its_new_places) {
+    DataFixture f;
+    auto file = f.make_file();
+    ASSERT_TRUE(f.write(file, 0, pattern(mib, 1), Stability::file_sync));
+    f.restart();
+    file = f.load(file->number);
+    ASSERT_TRUE(f.run(f.data->prepare(f.ctx(), file)));  // with the old places
+    Chunk chunk = f.applied().chunks.begin()->second.chunk;
+    chunk.places[0].store = 77;
+    f.data->chunk_moved(chunk);
+    EXPECT_EQ(f.read_all(file), pattern(mib, 1));
+    EXPECT_EQ(f.chunks.read_last, chunk);
+}
+
 TEST(DataRead, a_sequential_reader_finds_its_blocks_read_ahead) {
     DataFixture f;
     auto file = f.make_file();

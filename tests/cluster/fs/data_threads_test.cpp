@@ -142,7 +142,9 @@ protected:
     }
     Task<bool> keep_tidying(int steps) {
         for (int i = 0; i < steps; ++i) {
-            if (!co_await data_->tidy(ctx_, true)) co_return false;
+            const auto tidied = co_await data_->tidy(ctx_, true);
+            EXPECT_TRUE(tidied) << to_string(tidied.error());
+            if (!tidied) co_return false;
             co_await runtime_.runtime().clock->sleep_for(1ms);
         }
         co_return true;

@@ -21,10 +21,11 @@ def wait_progress(stage, job, limit_s, steps=1):
         raise guest.GuestError(f"{job.name} ended early")
 
 
-def start_load(stage, where, vers, seed):
+def start_load(stage, where, vers, seed, keep=0):
     """Load on guest 1 and a second client that wants its lock. Returns the two jobs."""
-    load = stage.guest(1).start("load", "load.sh", **stage.environment(vers, WHAT=where.split("@")[0], SEED=seed))
-    load.guest.untell("verify")
+    load = stage.guest(1).start("load", "load.sh", **stage.environment(vers, WHAT=where.split("@")[0], SEED=seed, KEEP=keep))
+    for word in ("verify", "remove"):
+        load.guest.untell(word)
     load.wait_mark("holding", stage.limit(60))
     contender = stage.guest(2).start("contender", "contend.sh", **stage.environment(vers))
     contender.wait_mark("contending", stage.limit(60))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Scenarios in which disks vanish, rot or fill up below the server, while clients use it.
+import json
 import os
 import time
 
@@ -77,11 +78,25 @@ def disks(stage, where, vers):
     stores.remove()
 
 
+def scrub_until_clean(stage, where, server, load):
+    """A scrub finds what reading has not mended yet; after the repair a second one finds nothing."""
+    status, text = server.scrub(stage.limit(120))
+    found = json.loads(text) if status == 0 else {}
+    stage.report.expect(where, "scrub_checks_the_shards", found.get("checked", 0) > 0, text[-300:])
+    print(f"        {where}: scrub says {text[-200:]}", flush=True)
+    restored, text = wait_redundancy(stage, server, load)
+    stage.report.expect(where, "redundancy_is_restored", restored, text[-300:])
+    status, text = server.scrub(stage.limit(120))
+    found = json.loads(text) if status == 0 else {}
+    clean = found.get("checked", 0) > 0 and found.get("bad_shards") == 0 and found.get("inconsistent") == 0
+    stage.report.expect(where, "a_second_scrub_finds_nothing", clean, text[-300:])
+
+
 def bitrot(stage, where, vers):
     stores = make_stores(stage, where, 6, STORE_BYTES)
     server = stage.own_server(where, stores=stores.paths, policy="ec-4+2")
     seed = stage.random.randrange(1 << 30)
-    load, contender = start_load(stage, where, vers, seed)
+    load, contender = start_load(stage, where, vers, seed, keep=1)
     stage.sleep(load, 5)
     contender.guest.tell("stop")
     stage.finish(where, contender, 60)
@@ -96,12 +111,10 @@ def bitrot(stage, where, vers):
     stage.report.expect(where, "there_was_something_to_damage", flipped > 0, "no file in the stores")
     server.start()
     load.guest.tell("verify")
-    stage.finish(where, load, 200)
-    status, text = server.scrub(stage.limit(120))
-    stage.report.expect(where, "scrub_runs", status == 0, text[-300:])
-    print(f"        {where}: scrub says {text[-200:]}", flush=True)
-    restored, text = wait_redundancy(stage, server, load)
-    stage.report.expect(where, "redundancy_is_restored", restored, text[-300:])
+    load.wait_mark("verified", stage.limit(200))
+    scrub_until_clean(stage, where, server, load)
+    load.guest.tell("remove")
+    stage.finish(where, load, 60)
     stage.end_server(where)     # its check finds every shard whole again
     stores.remove()
 
