@@ -5,9 +5,11 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "nfs/server.h"
+#include "server/mount_check.h"
 
 namespace strata {
 
@@ -31,6 +33,16 @@ MemoryPlan plan_memory(std::uint64_t configured_mib) {
             std::max<std::uint64_t>(total / 4 / bytes_per_node, 20'000)};
 }
 
+// Descriptors: a client takes one, a store those of its open segments, its log and its databases. Clients get what is left.
+constexpr std::uint64_t descriptors_of_process = 64, descriptors_of_store = 32, connections_min = 16;
+
+std::uint64_t descriptor_limit() {
+    rlimit files{};
+    return ::getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur : 1024;
+}
+
+std::size_t open_segments_for(std::uint64_t descriptors) { return std::clamp<std::uint64_t>(descriptors / 64, 8, 256); }
+
 }  // namespace
 
 Appliance::Appliance(SystemRuntime& system, Config config, Log log) : system_(system), config_(std::move(config)), log_(std::move(log)) {}
@@ -52,11 +64,13 @@ Task<Result<>> Appliance::start() {
     // what is being received, least of all for the COMMIT that would free them.
     buffers_ = std::make_unique<BufferPool>(memory.network + memory.dirty + memory.blocks);
 
+    CO_CHECK_OK(refuse_unmounted(config_.data, NodeFile::path));
     StorageConfig storage;
     storage.data = config_.data;
     storage.stores = config_.stores;
     storage.policy = config_.policy;
     storage.segments.segment_bytes = config_.segment_mib * mebi;
+    storage.segments.open_segments_max = open_segments_for(descriptor_limit());
     storage.volume.nodes_max = memory.nodes;
     storage.volume.data.dirty_bytes_max = memory.dirty;
     storage.volume.data.cache_bytes_max = memory.blocks;
@@ -88,7 +102,11 @@ Task<Result<>> Appliance::open_nfs(const Context&) {
     nfs::Config config;
     config.lease = std::chrono::seconds(config_.nfs_lease_seconds);
     config.grace = std::chrono::seconds(config_.grace_seconds());
-    config.connections_max = config_.nfs_connections_max;
+    const std::uint64_t stores = storage_->stores().members().size();
+    const std::uint64_t kept = descriptors_of_process + stores * (descriptors_of_store + open_segments_for(descriptor_limit()));
+    const std::uint64_t left = std::max(descriptor_limit(), kept + connections_min) - kept;
+    config.connections_max = std::min<std::uint64_t>(config_.nfs_connections_max, left);
+    log_.info("limits", {{"open_files", descriptor_limit()}, {"nfs_connections", config.connections_max}});
     nfs::Parts parts;
     parts.fs = &storage_->fs();
     parts.shares = &shares_;
@@ -143,11 +161,15 @@ Task<Result<>> Appliance::stop(Duration limit) {
     Context ctx = internal();
     ctx.deadline = ctx.clock->now() + limit;
     // What does not end in its time is cut off; the data are flushed and closed all the same.
+    stopping_ = "the control socket";
     if (control_) (void)co_await control_->stop(ctx.clock->now() + limit / 6);
     control_.reset();
+    stopping_ = "background work";
     tasks_.stop();
     (void)co_await tasks_.wait(*ctx.clock, ctx.clock->now() + limit / 6);
+    stopping_ = "NFS requests under way";
     if (nfs_) co_await nfs_->stop(ctx.clock->now() + limit / 3);
+    stopping_ = "writing to the stores and closing them";
     Result<> closed;
     if (storage_) closed = co_await storage_->close(ctx);
     nfs_.reset();

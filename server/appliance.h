@@ -2,6 +2,7 @@
 // Appliance: the one place that knows all parts: it builds and wires them, and starts and stops them in order.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -33,6 +34,8 @@ public:
     const std::string& banner() const { return banner_; }
     // Stops accepting, finishes or refuses what runs, flushes, closes: within `limit`.
     Task<Result<>> stop(Duration limit);
+    // What stop() is about, for people.
+    const char* stopping() const { return stopping_.load(); }
     // Resumes when the metadata can no longer be trusted to become durable and the process has to start anew.
     Task<Error> failed();
 
@@ -54,6 +57,7 @@ private:
     std::unique_ptr<ControlSocket> control_;
     std::string banner_;
     TaskGroup tasks_;
+    std::atomic<const char*> stopping_{"nothing"};
 };
 
 }  // namespace strata

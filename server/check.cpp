@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "cluster/meta/replica_check.h"
 #include "server/base/system_runtime.h"
 #include "server/control_socket.h"
 
@@ -236,7 +237,11 @@ private:
 Task<Result<CheckReport>> open_and_check(const Context& ctx, const Runtime& runtime, StorageConfig config) {
     CO_TRY(storage, co_await Storage::open(ctx, runtime, &open_exclusive_disk, std::move(config)));
     CheckReport report = co_await check_storage(ctx, *storage);
+    auto places = storage->metadata_places();
     CO_CHECK_OK(co_await storage->close(ctx));
+    storage.reset();
+    auto pool = runtime.make_pool("check", 1);
+    co_await pool->run([&] { compare_replicas(places, *runtime.random, report); });
     co_return report;
 }
 
@@ -245,6 +250,18 @@ Task<Result<CheckReport>> open_and_check(const Context& ctx, const Runtime& runt
 Task<CheckReport> check_storage(const Context& ctx, Storage& storage) {
     Tracer tracer(ctx, storage);
     co_return co_await tracer.run();
+}
+
+void compare_replicas(const std::vector<cluster::StoreDisk>& places, Random& random, CheckReport& report) {
+    const auto replicas = check_replicas(places, random);
+    if (!replicas) {
+        report.problems.push_back("metadata replicas: " + to_string(replicas.error()));
+        return;
+    }
+    for (const auto& replica : *replicas) {
+        if (replica.member) ++report.replicas;
+        for (const auto& fault : replica.faults) report.problems.push_back(fmt::format("metadata on {}: {}", replica.description, fault));
+    }
 }
 
 int check(const Config& config) {
@@ -275,8 +292,10 @@ int check(const Config& config) {
             .get();
     if (!report) return complain(to_string(report.error()));
     for (const auto& problem : report->problems) fmt::print("{}\n", problem);
-    fmt::print("checked {} inodes, {} names, {} extents, {} chunks, {} shards; {} shards belong to no chunk; {} problems\n", report->inodes,
-               report->entries, report->extents, report->chunks, report->shards, report->orphan_shards, report->problems.size());
+    fmt::print(
+        "checked {} inodes, {} names, {} extents, {} chunks, {} shards, {} metadata replicas; {} shards belong to no chunk; {} problems\n",
+        report->inodes, report->entries, report->extents, report->chunks, report->shards, report->replicas, report->orphan_shards,
+        report->problems.size());
     return report->problems.empty() ? 0 : 1;
 }
 

@@ -24,6 +24,7 @@ namespace {
 constexpr int exit_ok = 0, exit_failed = 1, exit_usage = 2;
 constexpr Duration scrub_limit = 7 * 24h;  // it reads every shard of every disk
 constexpr Duration stop_limit = 9s;        // SIGTERM to exit: 10 s
+constexpr Duration stop_margin = 1s;       // what waits with a deadline ends so long before
 
 int complain(const Error& error) {
     std::fprintf(stderr, "stratad: %s\n", (error.detail.empty() ? to_string(error) : error.detail).c_str());
@@ -33,13 +34,11 @@ int complain(const Error& error) {
 std::string control_path(const Config& config) { return config.data + "/control.sock"; }
 
 // Soft limits up to the hard ones; a client is a file descriptor.
-void raise_limits(const Log& log) {
+void raise_limits() {
     rlimit files{};
     if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
     files.rlim_cur = files.rlim_max;
     (void)::setrlimit(RLIMIT_NOFILE, &files);
-    (void)::getrlimit(RLIMIT_NOFILE, &files);
-    log.info("limits", {{"open_files", static_cast<std::uint64_t>(files.rlim_cur)}});
 }
 
 int ask(const Config& config, const boost::json::object& request, Duration limit = 60s) {
@@ -57,10 +56,29 @@ T wait_for(SystemRuntime& system, Task<T> task) {
     return boost::asio::co_spawn(system.io().executor(0), std::move(task), boost::asio::use_future).get();
 }
 
+[[noreturn]] void leave_at_once() {
+    // Something does not end: what was acknowledged is durable, so leaving is safe and staying is not.
+    std::fflush(nullptr);
+    std::_Exit(exit_failed);
+}
+
+// A disk that hangs must not keep the process: whoever wants it gone is waiting.
+void stop(SystemRuntime& system, Appliance& appliance, const Log& log) {
+    auto stopped = boost::asio::co_spawn(system.io().executor(0), appliance.stop(stop_limit - stop_margin), boost::asio::use_future);
+    if (stopped.wait_for(stop_limit) != std::future_status::ready) {
+        log.error("not an orderly end: this does not end in its time", {{"what", appliance.stopping()}});
+        leave_at_once();
+    }
+    if (auto done = stopped.get(); !done) {
+        log.error("not an orderly end", {{"error", to_string(done.error())}});
+        leave_at_once();
+    }
+}
+
 int serve(Config config) {
     StreamLogSink sink(STDERR_FILENO, ::isatty(STDERR_FILENO) == 0);
     Log log(sink, "stratad", config.log_level);
-    raise_limits(log);
+    raise_limits();
     const int threads = config.threads > 0 ? config.threads : std::max(1, static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN)));
     SystemRuntime system(threads, sink);
 
@@ -70,8 +88,9 @@ int serve(Config config) {
     {
         Appliance appliance(system, std::move(config), log);
         if (auto started = wait_for(system, appliance.start()); !started) {
-            (void)wait_for(system, appliance.stop(stop_limit));
-            return complain(started.error());
+            const int failed = complain(started.error());
+            stop(system, appliance, log);
+            return failed;
         }
         std::fputs(appliance.banner().c_str(), stdout);
         std::fflush(stdout);
@@ -90,12 +109,7 @@ int serve(Config config) {
         boost::asio::co_spawn(system.io().executor(0), watch(), boost::asio::detached);
         auto keep = boost::asio::make_work_guard(main_thread);
         main_thread.run();
-        if (auto stopped = wait_for(system, appliance.stop(stop_limit)); !stopped) {
-            log.error("not an orderly end", {{"error", to_string(stopped.error())}});
-            // Something does not end: what was acknowledged is durable, so leaving is safe and staying is not.
-            std::fflush(nullptr);
-            std::_Exit(exit_failed);
-        }
+        stop(system, appliance, log);
     }
     log.info("stopped");
     return status;

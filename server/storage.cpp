@@ -130,13 +130,19 @@ Task<Result<>> Storage::number_stores(const Context& ctx) {
     co_return Result<>{};
 }
 
-Task<Result<>> Storage::open_meta(const Context&) {
+std::vector<cluster::StoreDisk> Storage::metadata_places() const {
     std::vector<cluster::StoreDisk> places;
+    for (const auto& store : opened_) {
+        if (store.store != nullptr) places.push_back({store.identity, store.disk, store.upkeep_reserve});
+    }
+    return places;
+}
+
+Task<Result<>> Storage::open_meta(const Context&) {
+    auto places = metadata_places();
     bool unused = node_.policy.empty();  // the node file is written when the volume is there
     for (const auto& store : opened_) {
-        if (store.store == nullptr) continue;
-        places.push_back({store.identity, store.disk});
-        unused = unused && store.store->space().live_bytes == 0;
+        if (store.store != nullptr) unused = unused && store.store->space().live_bytes == 0;
     }
     cluster::MetaStoreConfig config = config_.metadata;
     config.copies = policy_.full.m + 1;
@@ -226,7 +232,8 @@ vfs::Space Storage::space(vfs::DomainId) {
     }
     vfs::Space fresh;
     fresh.total_bytes = cluster::placeable_bytes(total, policy_.full);
-    fresh.free_bytes = fresh.available_bytes = std::min(fresh.total_bytes, cluster::placeable_bytes(free, policy_.full));
+    if (meta_->has_room())
+        fresh.free_bytes = fresh.available_bytes = std::min(fresh.total_bytes, cluster::placeable_bytes(free, policy_.full));
     std::lock_guard lock(space_mutex_);
     space_ = fresh;
     return space_;

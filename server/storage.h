@@ -55,6 +55,8 @@ public:
     cluster::MetaStore& meta() { return *meta_; }
     cluster::LocalStoreSet& stores() { return *stores_; }
     cluster::StripeIo& stripes() { return *stripes_; }
+    // The disks of the stores that are there, for check_replicas() after close().
+    std::vector<cluster::StoreDisk> metadata_places() const;
     const cluster::Policy& policy() const { return policy_; }
 
     // Stores, tolerance, space, metadata copies, repair and scrub, for people and for programs.

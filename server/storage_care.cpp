@@ -113,7 +113,7 @@ Task<Result<>> Storage::replace_store(const Context& ctx, const std::string& old
     node_.stores.push_back({made.identity, made.folder});
     auto saved = co_await blocking_->run([&] { return node_.save(*data_); });
     if (!saved) co_return fail(std::move(saved.error()));
-    meta_->add_store({made.identity, made.disk});
+    meta_->add_store({made.identity, made.disk, made.upkeep_reserve});
     repairer_->sweep_soon();
     log_.info("a store was replaced", {{"old", old_folder}, {"new", new_folder}, {"number", next}});
     co_return Result<>{};

@@ -9,6 +9,7 @@
 
 #include "cluster/chunk/segment_files.h"
 #include "cluster/chunk/store_identity.h"
+#include "cluster/stripe/in_parallel.h"
 
 namespace strata {
 
@@ -65,6 +66,7 @@ Task<OpenedStore> open_one(const Runtime& runtime, std::string folder, const clu
     out.disk = disk;
     auto store = co_await SegmentChunkStore::open(runtime, std::move(disk), config);
     if (store) {
+        out.upkeep_reserve = (*store)->upkeep_reserve();
         out.store = std::move(*store);
         out.state = out.store->state();
     } else {
@@ -169,10 +171,12 @@ Task<Result<std::vector<OpenedStore>>> open_stores(const Context& ctx, const Run
                                                    NodeFile& node, std::vector<std::string> folders, SegmentStoreConfig config) {
     std::vector<OpenedStore> opened;
     NodeFile changed = node;
+    std::vector<Task<OpenedStore>> openings;  // side by side: each reads its own disk
     for (const auto& known : node.stores) {
-        opened.push_back(co_await open_known(runtime, open_disk, blocking, node.cluster, known, config));
+        openings.push_back(open_known(runtime, open_disk, blocking, node.cluster, known, config));
         std::erase(folders, known.folder);
     }
+    if (!openings.empty()) opened = co_await cluster::in_parallel(std::move(openings));
     for (const auto& folder : folders) {
         auto made = co_await make_store(ctx, runtime, open_disk, blocking, node.cluster, folder, config);
         Result<> placed;

@@ -24,8 +24,9 @@ struct OpenedStore {
     std::shared_ptr<Disk> disk;                  // null if missing
     std::shared_ptr<cluster::ChunkStore> store;  // null if missing or failed
     cluster::StoreState state = cluster::StoreState::missing;
-    std::optional<Error> why;  // it is not online
-    bool fresh = false;        // made just now
+    std::optional<Error> why;          // it is not online
+    bool fresh = false;                // made just now
+    std::uint64_t upkeep_reserve = 0;  // see SegmentChunkStore
 };
 
 // The cluster that the stores among `folders` belong to: with it a data folder that was lost, or that the first start did not live to

@@ -195,6 +195,7 @@ void AppendQueue::finish_batch(Batch& batch, const Result<>& written) {
     for (const auto& segment : changes.sealed) {
         segment->size_blocks = segment->used_blocks;
         segment->sealed = true;
+        segment->file.reset();
     }
 }
 

@@ -74,8 +74,8 @@ class ChunkStore {
 public:
     virtual ~ChunkStore() = default;
 
-    // Durable when it returns. 1 .. shard_size_max bytes. Concurrent puts share one fdatasync. Errors: exists, no_space, io (the store is
-    // then `failed`), timed_out (it may still happen), closed, invalid_argument.
+    // Durable when it returns. 1 .. shard_size_max bytes. Concurrent puts share one fdatasync. Errors: exists, no_space, too_many (no
+    // descriptor is left; it may pass), io (the store is then `failed`), timed_out (it may still happen), closed, invalid_argument.
     virtual Task<Result<>> put(const Context& ctx, ShardKey key, BufferChain bytes, ShardChecksums checksums) = 0;
     // The bytes [offset, offset+length) of the shard, after checking the CRC of each 4 KiB block they touch, and the digest if it is
     // given (not 0). Errors: not_found, corrupt, io, invalid_argument (past the end).

@@ -46,6 +46,7 @@ Result<SegmentChunkStore::Loaded> SegmentChunkStore::load(const Runtime& runtime
             }
             opened.segment->entries = contents.entries;
         }
+        opened.segment->file.reset();
         out.opening.damaged_records += contents.damaged_records;
         out.opening.damaged_blocks += contents.damaged_blocks;
         out.opening.torn_records += contents.torn_records;
@@ -99,10 +100,12 @@ Result<SegmentChunkStore::Found> SegmentChunkStore::find(const ShardKey& key) co
 }
 
 template <class Read>
-auto SegmentChunkStore::read_where_it_is(const ShardKey& key, Read read) -> decltype(read(std::declval<const Found&>())) {
+auto SegmentChunkStore::read_where_it_is(const ShardKey& key, Read read)
+    -> decltype(read(std::declval<const ShardLocation&>(), std::declval<File&>())) {
     for (;;) {
         TRY(found, find(key));
-        auto result = read(found);
+        auto file = found.file != nullptr ? Result<std::shared_ptr<File>>(found.file) : state_.files.open(found.location.segment);
+        auto result = file ? read(found.location, **file) : decltype(read(found.location, **file))(fail(file.error()));
         if (result) {
             note_read(nullptr);
             return result;
@@ -133,16 +136,17 @@ Task<Result<BufferChain>> SegmentChunkStore::get(const Context&, ShardKey key, s
         if (length == 0 || std::uint64_t{offset} + length > found.location.length) co_return fail(Errc::invalid_argument);
     }
     co_return co_await read_pool_->run([=, this] {
-        return read_where_it_is(key, [&](const Found& found) {
-            return read_shard(*found.file, {state_.identity.uuid, key, found.location}, offset, length, digest);
+        return read_where_it_is(key, [&](const ShardLocation& location, File& file) {
+            return read_shard(file, {state_.identity.uuid, key, location}, offset, length, digest);
         });
     });
 }
 
 Task<Result<>> SegmentChunkStore::verify(const Context&, ShardKey key, std::uint32_t digest) {
     co_return co_await read_pool_->run([=, this] {
-        return read_where_it_is(
-            key, [&](const Found& found) { return verify_shard(*found.file, {state_.identity.uuid, key, found.location}, digest); });
+        return read_where_it_is(key, [&](const ShardLocation& location, File& file) {
+            return verify_shard(file, {state_.identity.uuid, key, location}, digest);
+        });
     });
 }
 

@@ -43,6 +43,9 @@ public:
     std::string description() const override { return state_.disk->description(); }
     Task<> close() override;
 
+    // Of the disk, for compaction and removals: the metadata leave it alone.
+    std::uint64_t upkeep_reserve() const { return state_.space.upkeep_reserve(); }
+
     const StoreIdentity& full_identity() const { return state_.identity; }
     // What opening met: for the log, the panel and tests.
     struct Opening {
@@ -59,15 +62,15 @@ private:
     static Result<Loaded> load(const Runtime& runtime, std::shared_ptr<Disk> disk, const SegmentStoreConfig& config);
     SegmentChunkStore(const Runtime& runtime, Loaded loaded, std::unique_ptr<Pool> read_pool);
 
-    // Where the shard is now, with its open file. Errors: not_found.
+    // Where the shard is now. Errors: not_found.
     struct Found {
         ShardLocation location;
-        std::shared_ptr<File> file;
+        std::shared_ptr<File> file;  // of the segment that is being written; else null
     };
     Result<Found> find(const ShardKey& key) const;
     // Runs `read` for the shard, again if compaction moved it meanwhile.
     template <class Read>
-    auto read_where_it_is(const ShardKey& key, Read read) -> decltype(read(std::declval<const Found&>()));
+    auto read_where_it_is(const ShardKey& key, Read read) -> decltype(read(std::declval<const ShardLocation&>(), std::declval<File&>()));
     void note_read(const Error* error);
     std::uint64_t free_bytes() const;
 

@@ -90,9 +90,10 @@ Result<> write_checkpoint(Disk& disk, const Uuid& store, const SegmentContents& 
     return replace_file(disk, checkpoint_path(sequence), encode_checkpoint(contents, store, sequence));
 }
 
-Result<SegmentContents> read_contents(Disk& disk, const Uuid& store, const Segment& segment) {
-    if (auto contents = load_checkpoint(disk, store, segment.sequence)) return contents;
-    return scan_segment(*segment.file, store, segment.sequence);
+Result<SegmentContents> read_contents(Disk& disk, const Uuid& store, std::uint32_t sequence) {
+    if (auto contents = load_checkpoint(disk, store, sequence)) return contents;
+    TRY(file, disk.open(segment_path(sequence), OpenMode::read));
+    return scan_segment(*file, store, sequence);
 }
 
 Result<> remove_segment(Disk& disk, std::uint32_t sequence) {

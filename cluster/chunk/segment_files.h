@@ -22,7 +22,7 @@ std::string checkpoint_path(std::uint32_t sequence);
 // One segment: its file, and what the store counts about it (guarded by the store's mutex; the file is not).
 struct Segment {
     std::uint32_t sequence = 0;
-    std::shared_ptr<File> file;
+    std::shared_ptr<File> file;     // while it is written; then null, see OpenSegments
     std::uint32_t size_blocks = 0;  // of the file
     std::uint32_t used_blocks = 0;
     std::uint32_t live_blocks = 0;  // of records whose shard is in the index
@@ -51,7 +51,7 @@ Result<OpenedSegment> open_segment(Disk& disk, const Uuid& store, std::uint32_t 
 
 Result<> write_checkpoint(Disk& disk, const Uuid& store, const SegmentContents& contents, std::uint32_t sequence);
 // Its entries, from the checkpoint or by scanning.
-Result<SegmentContents> read_contents(Disk& disk, const Uuid& store, const Segment& segment);
+Result<SegmentContents> read_contents(Disk& disk, const Uuid& store, std::uint32_t sequence);
 
 // Removes segment and checkpoint; durable when it returns.
 Result<> remove_segment(Disk& disk, std::uint32_t sequence);

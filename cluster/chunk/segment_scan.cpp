@@ -11,6 +11,7 @@ namespace strata::cluster {
 namespace {
 
 constexpr std::size_t window_size = 1 << 20;
+constexpr int read_attempts = 3;
 
 // Sequential reading through a window; an unreadable block is only that block's loss.
 class BlockReader {
@@ -18,6 +19,8 @@ public:
     BlockReader(File& file, std::uint64_t size) : file_(file), size_(size), window_(window_size) {}
 
     std::uint64_t size() const { return size_; }
+    // Whether anything that was asked for at or behind `offset` could not be read.
+    bool unreadable_from(std::uint64_t offset) const { return unreadable_end_ > offset; }
 
     // The bytes [offset, offset + count) as far as the file goes; empty if they cannot be read. count <= window_size / 2. Valid until
     // the next call.
@@ -35,9 +38,15 @@ private:
         const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(window_.size(), size_ - offset));
         if (auto n = file_.read_at(offset, std::span(window_).first(want))) {
             filled_ = *n;
-        } else if (auto exact = file_.read_at(offset, std::span(window_).first(count))) {
-            filled_ = *exact;
+            return;
         }
+        for (int attempt = 0; attempt < read_attempts; ++attempt) {
+            if (auto exact = file_.read_at(offset, std::span(window_).first(count))) {
+                filled_ = *exact;
+                return;
+            }
+        }
+        unreadable_end_ = std::max(unreadable_end_, offset + count);
     }
 
     File& file_;
@@ -45,6 +54,7 @@ private:
     std::vector<std::byte> window_;
     std::uint64_t start_ = 0;
     std::size_t filled_ = 0;
+    std::uint64_t unreadable_end_ = 0;
 };
 
 class Scanner {
@@ -65,6 +75,10 @@ public:
             tail_start_ = std::max(tail_start_, head->header.synced_before);
             take(*head, block);
             block += record_blocks(head->header.length);
+        }
+        // What cannot be read there may be an acknowledged record, which to take for a torn tail would be to lose it.
+        if (reader_.unreadable_from(std::uint64_t{tail_start_} * record_block)) {
+            return fail(Errc::io, "segment " + std::to_string(segment_) + ": its tail cannot be read");
         }
         return finish();
     }

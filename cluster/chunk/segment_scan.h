@@ -3,7 +3,8 @@
 //
 // Every block may start a record. A sound head is trusted for its length; behind anything else the search goes on at the next block.
 // `synced_before` of the newest record parts the segment: before it, damage is bit rot (told and counted, the record stays known so
-// that its sound blocks can be read); from there on it is a torn tail, whose records were never acknowledged and are dropped.
+// that its sound blocks can be read); from there on it is a torn tail, whose records were never acknowledged and are dropped. Only what
+// could be read is ever taken for torn.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +33,8 @@ struct SegmentContents {
     std::uint32_t torn_records = 0;     // dropped from the tail
 };
 
-// Reads the whole file, data included. Errors: bad_version (a later release wrote it), io (the size cannot be told).
+// Reads the whole file, data included. Errors: bad_version (a later release wrote it), io (the size cannot be told, or the tail
+// cannot be read).
 Result<SegmentContents> scan_segment(File& file, const Uuid& store, std::uint32_t segment);
 
 }  // namespace strata::cluster

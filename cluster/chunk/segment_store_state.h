@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 
+#include "cluster/chunk/open_segments.h"
 #include "cluster/chunk/segment_set.h"
 #include "cluster/chunk/store_identity.h"
 #include "cluster/chunk/store_space.h"
@@ -15,13 +16,20 @@ namespace strata::cluster {
 
 struct SegmentStoreState {
     SegmentStoreState(const Runtime& r, std::shared_ptr<Disk> d, const SegmentStoreConfig& c, const StoreIdentity& i)
-        : runtime(r), disk(std::move(d)), config(c), identity(i), space(*disk, config), log(r.log("cluster.chunk")) {}
+        : runtime(r),
+          disk(std::move(d)),
+          config(c),
+          identity(i),
+          space(*disk, config),
+          files(*disk, config.open_segments_max),
+          log(r.log("cluster.chunk")) {}
 
     Runtime runtime;
     std::shared_ptr<Disk> disk;
     const SegmentStoreConfig config;
     const StoreIdentity identity;
     StoreSpaceGauge space;
+    OpenSegments files;
     Log log;
 
     std::mutex mutex;  // guards `set` and the counters of its segments; never held during I/O

@@ -27,7 +27,8 @@ Result<> SegmentWriter::append(std::span<AppendRecord*> records) {
     for (AppendRecord* record : records) {
         if (!fits(*record)) {
             if (auto opened = open_next(*record, group); !opened) {
-                if (!(opened.error() == Errc::no_space)) return opened;
+                // No space, or no descriptor left: that may pass, and nothing was promised.
+                if (opened.error() != Errc::no_space && opened.error() != Errc::too_many) return opened;
                 record->outcome = std::move(opened);
                 continue;
             }

@@ -22,7 +22,7 @@ struct AppendRecord {
     ShardChecksums checksums;
     std::vector<Removal> removals;  // kind removals; the data are their encoding
     bool may_use_reserve = false;   // compaction and removals
-    Result<> outcome;               // no_space, invalid_argument
+    Result<> outcome;               // no_space, too_many, invalid_argument
     std::uint32_t segment = 0, block = 0;
 };
 

@@ -16,7 +16,14 @@ std::uint64_t default_segment_bytes(std::uint64_t total) {
     return std::clamp<std::uint64_t>(total / 64, 16 * mebibyte, 256 * mebibyte) / mebibyte * mebibyte;
 }
 
+// Both logs twice (one checkpoint may be late, and the database grows by what it brings), and log segments on top.
+std::uint64_t default_log_reserve(std::uint64_t total) {
+    return std::max(std::clamp<std::uint64_t>(total / 100, 16 * mebibyte, 1024 * mebibyte), 5 * metadata_log_bytes(total));
+}
+
 }  // namespace
+
+std::uint64_t metadata_log_bytes(std::uint64_t total) { return std::clamp<std::uint64_t>(total / 128, 4 * mebibyte, 64 * mebibyte); }
 
 Result<> StoreSpaceGauge::refresh() {
     TRY(space, disk_.space());
@@ -26,8 +33,7 @@ Result<> StoreSpaceGauge::refresh() {
         const std::uint64_t total = total_bytes();
         const std::uint64_t wanted = config_.segment_bytes != 0 ? config_.segment_bytes : default_segment_bytes(total);
         segment_bytes_ = std::max<std::uint64_t>(wanted / record_block, 16) * record_block;
-        log_reserve_ = config_.log_reserve_bytes != 0 ? config_.log_reserve_bytes
-                                                      : std::clamp<std::uint64_t>(total / 100, 16 * mebibyte, 1024 * mebibyte);
+        log_reserve_ = config_.log_reserve_bytes != 0 ? config_.log_reserve_bytes : default_log_reserve(disk_total_);
     }
     return {};
 }
@@ -46,7 +52,7 @@ std::uint64_t StoreSpaceGauge::free_after(std::uint64_t reserve) const {
     return free > reserve ? free - reserve : 0;
 }
 
-std::uint64_t StoreSpaceGauge::free_for_puts() const { return free_after(log_reserve_ + 2 * segment_bytes_); }
+std::uint64_t StoreSpaceGauge::free_for_puts() const { return free_after(log_reserve_ + upkeep_reserve()); }
 std::uint64_t StoreSpaceGauge::free_for_upkeep() const { return free_after(log_reserve_); }
 
 }  // namespace strata::cluster

@@ -14,14 +14,18 @@
 
 namespace strata::cluster {
 
+// What the metadata's log, and SQLite's write-ahead log beside it, may each take on a disk of `total` bytes between two checkpoints.
+std::uint64_t metadata_log_bytes(std::uint64_t total);
+
 struct SegmentStoreConfig {
     std::uint64_t segment_bytes = 0;      // preallocated at once; 0: 256 MiB, on small disks a 64th of the disk but at least 16 MiB
     std::uint64_t capacity_bytes = 0;     // what the store's segments may take; 0: the whole disk
-    std::uint64_t log_reserve_bytes = 0;  // kept free for the metadata log; 0: a hundredth of the disk, 16 MiB .. 1 GiB
+    std::uint64_t log_reserve_bytes = 0;  // kept free for the metadata; 0: by the size of the disk, 20 MiB .. 1 GiB
     unsigned compact_below_percent = 30;  // sealed segments with less alive are compacted
     int read_threads = 4;
     std::size_t batch_bytes_max = 32u << 20;   // put into one write
     std::size_t queue_bytes_max = 256u << 20;  // waiting puts; past it put() waits before it queues
+    std::size_t open_segments_max = 256;       // files of sealed segments that are kept open
     Duration upkeep_interval = 5s;
 };
 
@@ -35,6 +39,8 @@ public:
     void segments_changed(std::int64_t bytes) { segments_ += static_cast<std::uint64_t>(bytes); }
 
     std::uint64_t segment_bytes() const { return segment_bytes_; }
+    // Kept for compaction and removals.
+    std::uint64_t upkeep_reserve() const { return 2 * segment_bytes_; }
     std::uint64_t total_bytes() const;
     // What new segments may take as of the last refresh(): for puts, and for compaction and removals. May be stale by what others
     // wrote to the disk meanwhile.

@@ -85,6 +85,7 @@ void Upkeep::drop_dead() {
         }
     }
     for (const auto& segment : dead) {
+        state_.files.forget(segment->sequence);
         if (auto removed = remove_segment(*state_.disk, segment->sequence); !removed) {
             state_.log.warning("segment not removed", {{"segment", segment->sequence}, {"error", to_string(removed.error())}});
             continue;
@@ -134,14 +135,16 @@ unsigned Upkeep::live_percent_max() const {
 
 Task<Result<>> Upkeep::compact(SegmentPtr victim) {
     auto planned = co_await pool_.run([this, victim] { return plan(*victim); });
+    if (!planned && is_gone(*victim)) co_return Result<>{};
     if (!planned) co_return fail(std::move(planned.error()));
-    queue_.carry(planned->removals);
     auto& moves = planned->moves;
     for (std::size_t at = 0; at < moves.size();) {
         if (tasks_.stopping()) co_return fail(Errc::cancelled);
         std::size_t n = 0, bytes = 0;
         while (at + n < moves.size() && bytes < move_bytes) bytes += moves[at + n++].from.length;
         auto loaded = co_await pool_.run([this, victim, part = std::span(moves).subspan(at, n)] { return load(*victim, part); });
+        if (!loaded && is_gone(*victim)) co_return Result<>{};
+        if (!loaded && loaded.error() == Errc::too_many) co_return fail(std::move(loaded.error()));
         if (!loaded) {
             // Unreadable sectors: the segment stays as it is, its sound shards are served from where they are.
             std::lock_guard lock(state_.mutex);
@@ -151,13 +154,25 @@ Task<Result<>> Upkeep::compact(SegmentPtr victim) {
         CO_CHECK_OK(co_await queue_.move(std::move(*loaded)));
         at += n;
     }
-    std::lock_guard lock(state_.mutex);
-    if (victim->live_shards == 0) state_.set.forget_removals(victim->sequence);
+    // Only now: a compaction that fails half way would write them anew at each attempt.
+    bool emptied = false;
+    {
+        std::lock_guard lock(state_.mutex);
+        emptied = victim->live_shards == 0;
+        if (emptied) state_.set.forget_removals(victim->sequence);
+    }
+    if (emptied) queue_.carry(planned->removals);
     co_return Result<>{};
 }
 
+// Another round dropped it meanwhile.
+bool Upkeep::is_gone(const Segment& segment) {
+    std::lock_guard lock(state_.mutex);
+    return state_.set.find(segment.sequence) == nullptr;
+}
+
 Result<Upkeep::Plan> Upkeep::plan(const Segment& victim) {
-    TRY(contents, read_contents(*state_.disk, state_.identity.uuid, victim));
+    TRY(contents, read_contents(*state_.disk, state_.identity.uuid, victim.sequence));
     Plan out;
     std::lock_guard lock(state_.mutex);
     for (const SegmentEntry& e : contents.entries) {
@@ -172,9 +187,10 @@ Result<Upkeep::Plan> Upkeep::plan(const Segment& victim) {
 }
 
 Result<std::vector<AppendQueue::Move>> Upkeep::load(const Segment& victim, std::span<AppendQueue::Move> moves) {
+    TRY(file, state_.files.open(victim.sequence));
     std::vector<AppendQueue::Move> loaded;
     for (AppendQueue::Move& m : moves) {
-        auto raw = read_raw_shard(*victim.file, {state_.identity.uuid, m.key, m.from});
+        auto raw = read_raw_shard(*file, {state_.identity.uuid, m.key, m.from});
         if (raw) {
             loaded.push_back({m.key, m.from, std::move(raw->data), std::move(raw->checksums)});
         } else if (raw.error() == Errc::corrupt) {

@@ -33,6 +33,7 @@ private:
     SegmentPtr choose_victim();
     unsigned live_percent_max() const;
     Task<Result<>> compact(SegmentPtr victim);
+    bool is_gone(const Segment& segment);
     // Blocking parts of compaction.
     struct Plan {
         std::vector<AppendQueue::Move> moves;  // without their data

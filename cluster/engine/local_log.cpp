@@ -12,6 +12,12 @@
 
 namespace strata::cluster {
 
+namespace {
+
+constexpr Duration retry_pause = 1s;
+
+}  // namespace
+
 // One batch on its way to all copies. Outlives propose() if a store hangs.
 struct LocalLog::Round {
     explicit Round(std::size_t copies) : results(copies), places(copies) {}
@@ -99,6 +105,14 @@ void LocalLog::merge(const std::vector<std::pair<Member, LogCopyContent>>& conte
         }
     }
     last_ = last;
+    for (const auto& [member, content] : contents) {
+        for (const auto first : content.lost) {
+            const bool sound_elsewhere = std::ranges::any_of(contents, [first](const auto& other) {
+                return std::ranges::find(other.second.headers, first, &LogSegmentHeader::first) != other.second.headers.end();
+            });
+            if (first > last_ && !sound_elsewhere) lost_from_ = std::min(first, lost_from_.value_or(first));
+        }
+    }
     for (auto at = by_last.find(last); at != by_last.end(); at = by_last.find(last)) {
         last = at->second.record.first - 1;
         index_.emplace(at->second.record.first, at->second);
@@ -172,21 +186,11 @@ Task<Result<>> LocalLog::drop(const Member& member, Error why) {
     co_return Result<>{};
 }
 
-Task<Result<>> LocalLog::propose(const Context&, LogBatch batch) {
-    const auto first = batch.first;
-    const auto last = first + batch.commands.size() - 1;
-    const auto bytes = std::make_shared<std::vector<std::byte>>(encode_log_record(batch, epoch_, salt_));
-    std::vector<Member> present;
-    {
-        std::lock_guard lock(mutex_);
-        STRATA_ASSERT(epoch_ != 0 && first == last_ + 1);
-        present = members_;
-        proposed_ = last;
-    }
-    const LogSegmentHeader header{.volume = volume_, .first = first, .epoch = epoch_, .salt = salt_};
-    auto round = std::make_shared<Round>(present.size());
-    for (std::size_t i = 0; i < present.size(); ++i) {
-        present[i].pool->post(Job([round, i, copy = present[i].copy, bytes, header, last] {
+std::shared_ptr<LocalLog::Round> LocalLog::start_round(const std::vector<Member>& copies, const LogSegmentHeader& header,
+                                                       std::uint64_t last, const std::shared_ptr<std::vector<std::byte>>& bytes) {
+    auto round = std::make_shared<Round>(copies.size());
+    for (std::size_t i = 0; i < copies.size(); ++i) {
+        copies[i].pool->post(Job([round, i, copy = copies[i].copy, bytes, header, last] {
             auto written = copy->append(header, header.first, last, *bytes);
             std::uint64_t count = 0;
             {
@@ -201,31 +205,78 @@ Task<Result<>> LocalLog::propose(const Context&, LogBatch batch) {
             round->ended.raise(count);
         }));
     }
-    if (const auto all = co_await round->ended.wait(present.size(), *runtime_.clock, runtime_.clock->now() + config_.write_timeout);
-        !all && all.error() == Errc::cancelled) {
+    return round;
+}
+
+// Waits until `deadline` for the copies to answer; notes who has the record, returns who failed, and why.
+Task<Result<std::vector<std::pair<LocalLog::Member, Error>>>> LocalLog::end_round(std::shared_ptr<Round> round, std::vector<Member> copies,
+                                                                                  Instant deadline, Entry& entry) {
+    if (const auto all = co_await round->ended.wait(copies.size(), *runtime_.clock, deadline); !all && all.error() == Errc::cancelled) {
         co_return fail(Errc::timed_out, "the log is being closed");
     }
+    std::vector<std::pair<Member, Error>> failed;
+    std::lock_guard lock(round->mutex);
+    for (std::size_t i = 0; i < copies.size(); ++i) {
+        if (!round->results[i]) {
+            failed.emplace_back(copies[i], Error(Errc::timed_out, "the store does not answer"));
+        } else if (!*round->results[i]) {
+            failed.emplace_back(copies[i], round->results[i]->error());
+        } else {
+            entry.places.emplace_back(copies[i], PlacedRecord{entry.record, round->places[i].segment, salt_});
+            entry.places.back().second.record.offset = round->places[i].record.offset;
+        }
+    }
+    co_return failed;
+}
 
+Task<Result<>> LocalLog::propose(const Context&, LogBatch batch) {
+    const auto first = batch.first;
+    const auto last = first + batch.commands.size() - 1;
+    const auto bytes = std::make_shared<std::vector<std::byte>>(encode_log_record(batch, epoch_, salt_));
+    std::vector<Member> present;
+    {
+        std::lock_guard lock(mutex_);
+        STRATA_ASSERT(epoch_ != 0 && first == last_ + 1);
+        present = members_;
+        proposed_ = last;
+    }
+    const LogSegmentHeader header{.volume = volume_, .first = first, .epoch = epoch_, .salt = salt_};
     Entry entry{{.first = first, .count = static_cast<std::uint32_t>(batch.commands.size()), .epoch = epoch_, .size = bytes->size()}, {}};
     std::vector<std::pair<Member, Error>> failed;
-    {
-        std::lock_guard lock(round->mutex);
-        for (std::size_t i = 0; i < present.size(); ++i) {
-            if (!round->results[i]) {
-                failed.emplace_back(present[i], Error(Errc::timed_out, "the store does not answer"));
-            } else if (!*round->results[i]) {
-                failed.emplace_back(present[i], round->results[i]->error());
-            } else {
-                entry.places.emplace_back(present[i], PlacedRecord{entry.record, round->places[i].segment, salt_});
-                entry.places.back().second.record.offset = round->places[i].record.offset;
-            }
+    const Instant give_up = runtime_.clock->now() + config_.write_timeout;
+    for (;;) {
+        auto round = start_round(present, header, last, bytes);
+        CO_TRY(missed, co_await end_round(round, present, runtime_.clock->now() + config_.write_timeout, entry));
+        // A full disk, or no descriptor left, may pass; nobody has been told anything yet. The last copy is never given up for that.
+        present.clear();
+        const bool late = runtime_.clock->now() >= give_up;
+        for (auto& [member, why] : missed) {
+            const bool passes = why == Errc::no_space || why == Errc::too_many;
+            if (passes && (!late || entry.places.empty()))
+                present.push_back(member);
+            else
+                failed.emplace_back(member, std::move(why));
         }
+        if (present.empty()) break;
+        log_.warning("a record of the metadata log waits",
+                     {{"store", present.front().copy->description()}, {"for", "space or descriptors"}});
+        if (auto paused = co_await pause(); !paused) co_return paused;
+        const auto now = members();  // one that was dropped meanwhile may be built anew in the same place
+        std::erase_if(present, [&now](const Member& member) { return std::ranges::find(now, member.copy, &Member::copy) == now.end(); });
     }
     if (entry.places.empty()) co_return fail(failed.empty() ? Error(Errc::io, "no copy of the log is left") : failed.front().second);
     for (auto& [member, why] : failed) CO_CHECK_OK(co_await drop(member, std::move(why)));
     std::lock_guard lock(mutex_);
     index_.emplace(first, std::move(entry));
     last_ = last;
+    co_return Result<>{};
+}
+
+// Errors: timed_out: the proposer is to stop.
+Task<Result<>> LocalLog::pause() {
+    Signal never;
+    const auto waited = co_await never.wait(1, *runtime_.clock, runtime_.clock->now() + retry_pause);
+    if (!waited && waited.error() == Errc::cancelled) co_return fail(Errc::timed_out, "the log is being closed");
     co_return Result<>{};
 }
 
@@ -269,12 +320,15 @@ Task<Result<>> LocalLog::trim(const Context&, std::uint64_t to) {
         std::lock_guard lock(mutex_);
         while (!index_.empty() && index_.begin()->second.record.last() <= to) index_.erase(index_.begin());
     }
+    // A store that hangs must not keep the others waiting: its thread does it when it comes to it.
     for (const auto& member : members()) {
-        const auto trimmed = co_await member.pool->run([copy = member.copy, to] { return copy->trim(to); });
-        if (!trimmed) {
-            log_.warning("a copy of the metadata log cannot be trimmed",
-                         {{"store", member.copy->description()}, {"error", to_string(trimmed.error())}});
-        }
+        member.pool->post(Job([copy = member.copy, to, log = log_] {
+            const auto trimmed = copy->trim(to);
+            if (!trimmed) {
+                log.warning("a copy of the metadata log cannot be trimmed",
+                            {{"store", copy->description()}, {"error", to_string(trimmed.error())}});
+            }
+        }));
     }
     co_return Result<>{};
 }

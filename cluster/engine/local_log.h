@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -40,6 +41,8 @@ public:
                                                         LocalLogConfig config);
     ~LocalLog() override;
     const std::vector<Loss>& losses() const { return losses_; }
+    // Durable records from here on may have been in a segment of which no copy can be read any more.
+    std::optional<std::uint64_t> lost_from() const { return lost_from_; }
 
     // After open() and before the first propose(): the epoch that owns the log from now on, and the last index before its records (at
     // least last(); more if the materialised state is ahead of what is left of the log).
@@ -79,6 +82,11 @@ private:
     Task<> level(const Member& member);
     Task<Result<std::vector<std::byte>>> read_record(const Entry& entry);
     Task<Result<>> drop(const Member& member, Error why);
+    static std::shared_ptr<Round> start_round(const std::vector<Member>& copies, const LogSegmentHeader& header, std::uint64_t last,
+                                              const std::shared_ptr<std::vector<std::byte>>& bytes);
+    Task<Result<std::vector<std::pair<Member, Error>>>> end_round(std::shared_ptr<Round> round, std::vector<Member> copies,
+                                                                  Instant deadline, Entry& entry);
+    Task<Result<>> pause();
 
     const Runtime runtime_;
     const Uuid volume_;
@@ -88,6 +96,7 @@ private:
     std::uint64_t salt_ = 0;
     OnLoss on_loss_;
     std::vector<Loss> losses_;
+    std::optional<std::uint64_t> lost_from_;
 
     mutable std::mutex mutex_;  // what follows
     std::vector<Member> members_;

@@ -3,6 +3,8 @@
 #include "cluster/engine/log_copy.h"
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -13,17 +15,32 @@ namespace strata::cluster {
 
 namespace {
 
-constexpr std::string_view segment_prefix = "log-";  // log-<first>-<epoch>-<salt>
+constexpr std::string_view segment_prefix = "log-";  // log-<first>-<epoch>-<salt>-<number>: the header once more
 constexpr std::string_view spare_prefix = "spare-";
 constexpr std::string_view passing_prefix = "new-";
 constexpr std::size_t segment_size_max = log_payload_size_max + (64u << 20);
 constexpr std::size_t zeros_at_once = 1u << 20;
+constexpr std::size_t short_segment_part = 16;  // of a whole one, when there is no space
 
 std::string in_folder(std::string_view name) { return fmt::format("{}/{}", meta_folder, name); }
 
 std::string segment_name(const LogSegmentHeader& header, std::uint64_t number) {
-    return fmt::format("{}{:016x}-{:08x}-{:08x}-{}", segment_prefix, header.first, header.epoch, static_cast<std::uint32_t>(header.salt),
-                       number);
+    return fmt::format("{}{:016x}-{:08x}-{:016x}-{}", segment_prefix, header.first, header.epoch, header.salt, number);
+}
+
+// What the name says, as the header was durable before the file got it.
+std::optional<LogSegmentHeader> header_of(std::string_view name, const Uuid& volume) {
+    LogSegmentHeader header{.volume = volume};
+    name.remove_prefix(segment_prefix.size());
+    const auto take = [&name](auto& value, std::size_t digits) {
+        if (name.size() <= digits || name[digits] != '-') return false;
+        const auto [end, error] = std::from_chars(name.data(), name.data() + digits, value, 16);
+        if (error != std::errc{} || end != name.data() + digits) return false;
+        name.remove_prefix(digits + 1);
+        return true;
+    };
+    if (!take(header.first, 16) || !take(header.epoch, 8) || !take(header.salt, 16) || header.first == 0) return std::nullopt;
+    return header;
 }
 
 // Real blocks, not just reserved ones: an fdatasync over blocks that were written before need not change the file's own metadata.
@@ -58,8 +75,15 @@ Result<LogCopyContent> LogCopy::scan(const Uuid& volume) {
 
 Result<> LogCopy::scan_segment(const std::string& name, const Uuid& volume, LogCopyContent& content) {
     TRY(bytes, read_file(*disk_, in_folder(name), segment_size_max));
-    const auto scan = scan_log_segment(bytes);
+    auto scan = scan_log_segment(bytes);
     if (!scan && scan.error() == Errc::bad_version) return fail(scan.error());
+    if (const auto header = header_of(name, volume); !scan && header) {
+        scan = scan_log_segment(bytes, *header);
+        if (scan->records.empty()) {
+            content.lost.push_back(header->first);
+            scan = fail(Errc::bad_message);
+        }
+    }
     if (!scan || scan->header.volume != volume) {
         segments_.push_back({name, 0, 0});  // nothing in it can be used; the next trim removes it
         return {};
@@ -97,6 +121,13 @@ Result<std::unique_ptr<File>> LogCopy::make_spare(const std::string& path, std::
 Result<std::unique_ptr<File>> LogCopy::make_segment(const LogSegmentHeader& header, std::uint64_t bytes, std::string& name) {
     name = segment_name(header, ++names_given_);
     const auto passing = in_folder(fmt::format("{}{}", passing_prefix, name));
+    auto made = make_passing(passing, header, bytes);
+    if (made) made = give_name(std::move(*made), passing, name);
+    if (!made) (void)disk_->remove(passing);
+    return made;
+}
+
+Result<std::unique_ptr<File>> LogCopy::make_passing(const std::string& passing, const LogSegmentHeader& header, std::uint64_t bytes) {
     std::unique_ptr<File> file;
     if (bytes <= segment_bytes_ && !spares_.empty()) {
         CHECK_OK(disk_->rename(in_folder(spares_.back()), passing));
@@ -104,12 +135,21 @@ Result<std::unique_ptr<File>> LogCopy::make_segment(const LogSegmentHeader& head
         TRY(reused, disk_->open(passing, OpenMode::read_write));
         file = std::move(reused);
     } else {
-        TRY(fresh, make_spare(passing, std::max<std::uint64_t>(bytes, segment_bytes_)));
-        file = std::move(fresh);
+        auto fresh = make_spare(passing, std::max<std::uint64_t>(bytes, segment_bytes_));
+        if (!fresh && fresh.error() == Errc::no_space) {  // a short one will do
+            (void)disk_->remove(passing);
+            fresh = make_spare(passing, std::max<std::uint64_t>(bytes, segment_bytes_ / short_segment_part));
+        }
+        if (!fresh) return fail(std::move(fresh.error()));
+        file = std::move(*fresh);
     }
     const auto block = encode_segment_header(header);
     CHECK_OK(file->write_at(0, block));
     CHECK_OK(file->sync());
+    return file;
+}
+
+Result<std::unique_ptr<File>> LogCopy::give_name(std::unique_ptr<File> file, const std::string& passing, const std::string& name) {
     CHECK_OK(disk_->rename(passing, in_folder(name)));
     CHECK_OK(disk_->sync_folder(meta_folder));
     return file;
@@ -133,6 +173,13 @@ Result<> LogCopy::write_segment(const LogSegmentHeader& header, std::span<const 
 Result<> LogCopy::append(LogSegmentHeader header, std::uint64_t first, std::uint64_t last, std::span<const std::byte> record) {
     if (broken_) return fail(Errc::io, "an earlier write to this copy of the log failed");
     broken_ = true;  // until all is done
+    auto appended = append_record(header, first, last, record);
+    // Nothing was promised, and the same bytes can be written to the same place again.
+    broken_ = !appended && appended.error() != Errc::no_space && appended.error() != Errc::too_many;
+    return appended;
+}
+
+Result<> LogCopy::append_record(LogSegmentHeader header, std::uint64_t first, std::uint64_t last, std::span<const std::byte> record) {
     if (file_ == nullptr || offset_ + record.size() > capacity_) {
         header.first = first;
         std::string name;
@@ -148,7 +195,6 @@ Result<> LogCopy::append(LogSegmentHeader header, std::uint64_t first, std::uint
     last_offset_ = offset_;
     offset_ += record.size();
     segments_.back().last = last;
-    broken_ = false;
     return {};
 }
 

@@ -20,6 +20,7 @@ constexpr std::string_view meta_folder = "meta";
 struct StoreDisk {
     Uuid store{};
     std::shared_ptr<Disk> disk;
+    std::uint64_t reserved_bytes = 0;  // of the disk, for others than the metadata
 };
 
 // A record where it lies.
@@ -33,6 +34,7 @@ struct PlacedRecord {
 struct LogCopyContent {
     std::vector<LogSegmentHeader> headers;
     std::vector<PlacedRecord> records;
+    std::vector<std::uint64_t> lost;  // first indices of segments of which nothing can be read any more
 };
 
 class LogCopy {
@@ -48,7 +50,8 @@ public:
     // Writes records, sealed with header.salt, into a segment of their own, durably.
     Result<> write_segment(const LogSegmentHeader& header, std::span<const std::vector<std::byte>> records, std::uint64_t last);
     // Appends a record durably; a new segment with `header` (first = `first`) is begun if none is open or the record does not fit.
-    // After an error the copy takes no more. Errors: io, no_space.
+    // After an error the copy takes no more, but for no_space and too_many: the same record may then be tried again. Errors: io, no_space,
+    // too_many.
     Result<> append(LogSegmentHeader header, std::uint64_t first, std::uint64_t last, std::span<const std::byte> record);
     // Removes segments, oldest first, that hold nothing newer than `to`; the newest stays.
     Result<> trim(std::uint64_t to);
@@ -68,6 +71,9 @@ private:
     Result<> scan_segment(const std::string& name, const Uuid& volume, LogCopyContent& content);
     // Makes a segment of at least `bytes` under its final name, with a durable header.
     Result<std::unique_ptr<File>> make_segment(const LogSegmentHeader& header, std::uint64_t bytes, std::string& name);
+    Result<> append_record(LogSegmentHeader header, std::uint64_t first, std::uint64_t last, std::span<const std::byte> record);
+    Result<std::unique_ptr<File>> make_passing(const std::string& passing, const LogSegmentHeader& header, std::uint64_t bytes);
+    Result<std::unique_ptr<File>> give_name(std::unique_ptr<File> file, const std::string& passing, const std::string& name);
     Result<std::unique_ptr<File>> make_spare(const std::string& path, std::uint64_t bytes);
     Result<> retire(const std::string& name);
 

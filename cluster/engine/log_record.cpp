@@ -72,6 +72,12 @@ Result<LogSegmentHeader> decode_segment_header(std::span<const std::byte> bytes)
     return header;
 }
 
+std::size_t log_record_size(const LogBatch& batch) {
+    std::size_t length = log_record_header_size;
+    for (const auto& command : batch.commands) length += sizeof(std::uint32_t) + command.size();
+    return padded(length);
+}
+
 std::vector<std::byte> encode_log_record(const LogBatch& batch, std::uint32_t epoch, std::uint64_t salt) {
     STRATA_ASSERT(batch.first != 0 && !batch.commands.empty());
     std::size_t length = 0;
@@ -131,8 +137,12 @@ Result<LogBatch> decode_log_batch(std::span<const std::byte> record) {
 }
 
 Result<LogSegmentScan> scan_log_segment(std::span<const std::byte> segment) {
-    LogSegmentScan scan;
     TRY(header, decode_segment_header(segment));
+    return scan_log_segment(segment, header);
+}
+
+LogSegmentScan scan_log_segment(std::span<const std::byte> segment, const LogSegmentHeader& header) {
+    LogSegmentScan scan;
     scan.header = header;
     // Past a damaged record the search goes on block by block: what follows may be sound, and the damaged one may be in another copy.
     for (std::size_t offset = log_block_size; offset + log_block_size <= segment.size();) {

@@ -50,6 +50,8 @@ Result<LogSegmentHeader> decode_segment_header(std::span<const std::byte> bytes)
 
 // The bytes of a record, padded. batch.commands is not empty.
 std::vector<std::byte> encode_log_record(const LogBatch& batch, std::uint32_t epoch, std::uint64_t salt);
+// How long that record will be.
+std::size_t log_record_size(const LogBatch& batch);
 // Puts another segment's salt into an encoded record.
 void reseal_log_record(std::span<std::byte> record, std::uint64_t salt);
 // The record that begins at bytes[0], if a whole and sound one does; `offset` of it is 0.
@@ -63,5 +65,7 @@ struct LogSegmentScan {
 };
 // Any bytes. Errors: bad_message, bad_version: the header's.
 Result<LogSegmentScan> scan_log_segment(std::span<const std::byte> segment);
+// The same with a header that is known from elsewhere.
+LogSegmentScan scan_log_segment(std::span<const std::byte> segment, const LogSegmentHeader& header);
 
 }  // namespace strata::cluster

@@ -88,7 +88,7 @@ void set_times(InodeRow& row, const vfs::SetAttributes& set, Timestamp now) {
 Task<Result<vfs::Attributes>> ClusterFileSystem::set_attributes(const Context& ctx, vfs::FileId file, const vfs::SetAttributes& set,
                                                                 bool opened_for_write) {
     CO_TRY(node, co_await volume_.node(ctx, file));
-    CO_CHECK_OK(co_await volume_.meta().admit(ctx));
+    CO_CHECK_OK(set.acl ? co_await volume_.meta().admit_growth(ctx) : co_await volume_.meta().admit(ctx));
     for (;;) {
         {
             std::lock_guard lock(node->mutex);

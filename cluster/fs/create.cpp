@@ -121,7 +121,7 @@ Task<Result<vfs::Created>> ClusterFileSystem::create(const Context& ctx, vfs::Fi
     CO_CHECK_OK(check_name(name));
     if (request.new_domain != 0 && !ctx.caller->is_superuser()) co_return fail(Errc::permission);
     CO_TRY(dir, co_await directory(ctx, id));
-    CO_CHECK_OK(co_await volume_.meta().admit(ctx));
+    CO_CHECK_OK(co_await volume_.meta().admit_growth(ctx));
     for (;;) {
         {
             std::lock_guard lock(dir->mutex);
@@ -185,7 +185,7 @@ Task<Result<vfs::ChangeInfo>> ClusterFileSystem::link(const Context& ctx, vfs::F
     CO_TRY(dir, co_await directory(ctx, id));
     CO_TRY(node, co_await volume_.node(ctx, file));
     if (node->type == vfs::FileType::directory) co_return fail(Errc::is_directory);
-    CO_CHECK_OK(co_await volume_.meta().admit(ctx));
+    CO_CHECK_OK(co_await volume_.meta().admit_growth(ctx));
     for (;;) {
         {
             std::lock_guard lock(dir->mutex);

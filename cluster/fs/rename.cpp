@@ -101,7 +101,8 @@ Task<Result<vfs::Renamed>> ClusterFileSystem::rename(const Context& ctx, vfs::Fi
     CO_CHECK_OK(check_name(new_name));
     CO_TRY(from, co_await directory(ctx, from_id));
     CO_TRY(to, co_await directory(ctx, to_id));
-    CO_CHECK_OK(co_await volume_.meta().admit(ctx));
+    const bool grows = new_name.size() > name.size();
+    CO_CHECK_OK(grows ? co_await volume_.meta().admit_growth(ctx) : co_await volume_.meta().admit(ctx));
     for (;;) {
         for (const auto& dir : {from, to}) {
             std::lock_guard lock(dir->mutex);

@@ -45,7 +45,7 @@ Task<Result<vfs::ChangeInfo>> ClusterFileSystem::set_xattr(const Context& ctx, v
     if (name.size() > vfs::name_size_max) co_return fail(Errc::name_too_long);
     if (value.size() > vfs::xattr_size_max) co_return fail(Errc::too_big);
     CO_TRY(node, co_await volume_.node(ctx, file));
-    CO_CHECK_OK(co_await volume_.meta().admit(ctx));
+    CO_CHECK_OK(co_await volume_.meta().admit_growth(ctx));
     CO_CHECK_OK(co_await load_xattrs(ctx, node));
     std::lock_guard lock(node->mutex);
     if (node->dead) co_return fail(Errc::stale);

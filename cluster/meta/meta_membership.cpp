@@ -10,6 +10,12 @@ namespace strata::cluster {
 
 namespace {
 
+constexpr int publish_attempts = 10;  // while only space or descriptors are missing
+constexpr Duration publish_pause = 1s;
+
+constexpr Duration rebuild_pause_min = 30s;  // before a store that failed gets a replica again
+constexpr Duration rebuild_pause_max = 1h;
+
 // Manifests on their way to all stores. Outlives the wait for them if a store hangs.
 struct ManifestRound {
     explicit ManifestRound(std::size_t stores) : results(stores) {}
@@ -25,7 +31,7 @@ SqliteMetaStore::Site& SqliteMetaStore::site_of(const StoreDisk& place) {
     for (auto& site : sites_) {
         if (site.place.store == place.store) return site;
     }
-    sites_.push_back({place, runtime_.make_pool("meta-store", 1), true});
+    sites_.push_back({.place = place, .pool = runtime_.make_pool("meta-store", 1)});
     return sites_.back();
 }
 
@@ -34,6 +40,7 @@ SqliteMetaStore::MemberPtr SqliteMetaStore::attach(StoreDisk place, std::shared_
     member->place = std::move(place);
     member->replica = std::move(replica);
     member->pool = runtime_.make_pool("meta-apply", 1);
+    member->read_pool = runtime_.make_pool("meta-read", config_.readers);
     member->wanted.raise(applied);
     member->applied.raise(applied);
     members_.push_back(member);
@@ -57,7 +64,11 @@ void SqliteMetaStore::mark_lost(const MemberPtr& member, const Error& why) {
         if (member->lost) return;
         member->lost = true;
         member->error = to_string(why);
-        if (why != Errc::corrupt) site_of(member->place).usable = false;
+        auto& site = site_of(member->place);
+        if (why == Errc::cancelled)
+            site.usable = false;  // taken out
+        else if (why != Errc::corrupt)
+            postpone(site);  // one bad sector, or a disk that is dying: it is tried again, ever less often
         if (reader_ == member) choose_reader();
     }
     log_.error("a replica of the metadata is lost", {{"store", member->place.disk->description()}, {"error", to_string(why)}});
@@ -152,7 +163,7 @@ Task<std::vector<std::optional<Error>>> SqliteMetaStore::write_everywhere(const 
 
 // Until all members that are listed have it.
 Task<Result<>> SqliteMetaStore::publish(ReplicaManifest next) {
-    for (;;) {
+    for (int attempt = 1;; ++attempt) {
         ++next.generation;
         next.nonce = runtime_.random->next();
         std::vector<StoreDisk> places;
@@ -169,6 +180,13 @@ Task<Result<>> SqliteMetaStore::publish(ReplicaManifest next) {
         {
             std::lock_guard lock(mutex_);
             manifest_.generation = next.generation;  // some store may have it
+        }
+        // A full disk, or no descriptor left, is not a store's end.
+        const bool may_pass =
+            std::ranges::all_of(failed, [](const auto& f) { return f.second == Errc::no_space || f.second == Errc::too_many; });
+        if (may_pass && attempt < publish_attempts && !tasks_.stopping()) {
+            co_await runtime_.clock->sleep_for(publish_pause);
+            continue;
         }
         if (tasks_.stopping() && std::ranges::any_of(failed, [](const auto& f) { return f.second == Errc::timed_out; })) {
             co_return fail(failed.front().second);
@@ -191,7 +209,9 @@ Task<Result<>> SqliteMetaStore::publish(ReplicaManifest next) {
 
 Task<> SqliteMetaStore::rebuild_lost() {
     std::uint64_t seen = 0;
-    while (co_await repair_wanted_.wait(seen + 1, *runtime_.clock, Instant::max())) {
+    for (;;) {
+        const auto woken = co_await repair_wanted_.wait(seen + 1, *runtime_.clock, next_rebuild());
+        if (!woken && woken.error() != Errc::timed_out) co_return;
         seen = repair_wanted_.value();
         while (!tasks_.stopping() && live_copies() < config_.copies) {
             auto place = place_for_rebuild();
@@ -205,10 +225,28 @@ Task<> SqliteMetaStore::rebuild_lost() {
             if (built || tasks_.stopping()) continue;
             std::lock_guard lock(mutex_);
             for (auto& site : sites_) {
-                if (site.place.store == store) site.usable = false;
+                if (site.place.store == store) postpone(site);
             }
         }
     }
+}
+
+void SqliteMetaStore::postpone(Site& site) const {
+    if (runtime_.clock->now() < site.not_before) return;  // told twice of one failure
+    site.pause = std::clamp(2 * site.pause, rebuild_pause_min, rebuild_pause_max);
+    site.not_before = runtime_.clock->now() + site.pause;
+}
+
+// When a store that failed is tried again, if copies are missing.
+Instant SqliteMetaStore::next_rebuild() const {
+    if (live_copies() >= config_.copies) return Instant::max();
+    std::lock_guard lock(mutex_);
+    Instant next = Instant::max();
+    for (const auto& site : sites_) {
+        const bool member = std::ranges::any_of(members_, [&](const auto& m) { return !m->lost && m->place.store == site.place.store; });
+        if (site.usable && !member && site.pause > Duration::zero()) next = std::min(next, site.not_before);
+    }
+    return next;
 }
 
 // Rather a store that never failed us; one with a damaged replica is better than none.
@@ -216,7 +254,7 @@ std::optional<StoreDisk> SqliteMetaStore::place_for_rebuild() {
     std::lock_guard lock(mutex_);
     std::optional<StoreDisk> second_choice;
     for (const auto& site : sites_) {
-        if (!site.usable) continue;
+        if (!site.usable || runtime_.clock->now() < site.not_before) continue;
         bool is_member = false, was_member = false;
         for (const auto& member : members_) {
             if (member->place.store != site.place.store) continue;
@@ -258,22 +296,32 @@ Task<Result<>> SqliteMetaStore::build_on(StoreDisk place) {
 
 // A database that is being closed takes its files with it: nothing may be built beside it.
 Task<Result<>> SqliteMetaStore::forget_lost(Uuid store) {
-    std::vector<std::weak_ptr<Replica>> closing;
+    const auto of_store = [&store](const auto& each) { return each.store == store; };
     {
+        std::vector<MemberPtr> gone;  // outlives the lock
         std::lock_guard lock(mutex_);
         std::erase_if(members_, [&](const MemberPtr& member) {
             if (member->place.store != store) return false;
-            closing.push_back(member->replica);
+            closing_.push_back({store, member->replica, member->pool, member->read_pool});
+            gone.push_back(member);
             return true;
         });
     }
     const auto deadline = runtime_.clock->now() + config_.store_timeout;
-    while (!std::ranges::all_of(closing, [](const auto& replica) { return replica.expired(); })) {
+    for (;;) {
+        {
+            std::vector<Closing> ended;
+            std::lock_guard lock(mutex_);
+            if (std::ranges::all_of(closing_, [&](const auto& each) { return !of_store(each) || each.replica.expired(); })) {
+                std::ranges::copy_if(closing_, std::back_inserter(ended), of_store);
+                std::erase_if(closing_, of_store);
+                co_return Result<>{};
+            }
+        }
         co_await runtime_.clock->sleep_for(5ms);
         if (tasks_.stopping()) co_return fail(Errc::cancelled);
         if (runtime_.clock->now() > deadline) co_return fail(Errc::busy, "the lost database is still in use");
     }
-    co_return Result<>{};
 }
 
 Task<Result<std::shared_ptr<Replica>>> SqliteMetaStore::copy_database(MemberPtr source, MemberPtr target) {
@@ -367,6 +415,7 @@ void SqliteMetaStore::add_store(StoreDisk place) {
         auto& site = site_of(place);
         site.place = std::move(place);
         site.usable = true;
+        site.not_before = {};
     }
     repair_wanted_.raise(repair_wanted_.value() + 1);
 }
@@ -377,6 +426,7 @@ Task<Result<>> SqliteMetaStore::add_replica(const Context&, StoreDisk place) {
         auto& site = site_of(place);
         site.place = place;
         site.usable = true;
+        site.not_before = {};
     }
     co_return co_await build_on(std::move(place));
 }

@@ -41,6 +41,7 @@ public:
     Task<Result<std::unique_ptr<SqliteMetaStore>>> run();
 
 private:
+    Task<> fit_sizes();
     Task<> read_manifests();
     Result<> choose_newest();
     Task<Result<>> make_volume();
@@ -48,14 +49,15 @@ private:
     Task<Result<>> open_log();
     Result<> drop_hopeless();
     Task<Result<>> replay();
-    Task<> replay_batch(const LogBatch& batch);
+    Task<Result<>> replay_batch(const LogBatch& batch);
+    Result<> apply_with_room(Replica& replica, LogIndex first, std::span<const Command* const> commands);
     Task<> make_durable();
     Task<Result<>> take_over();
     void fill_volume();
 
     const Runtime runtime_;
     std::vector<StoreDisk> places_;
-    const MetaStoreConfig config_;
+    MetaStoreConfig config_;
     const Log log_;
     std::unique_ptr<Pool> pool_;
     std::vector<Found> found_;
@@ -67,6 +69,15 @@ private:
     LogIndex last_ = 0;
     std::unique_ptr<SqliteMetaStore> store_;
 };
+
+Task<> MetaOpening::fit_sizes() {
+    std::uint64_t smallest = UINT64_MAX;
+    for (const auto& place : places_) {
+        const auto space = co_await pool_->run([&place] { return place.disk->space(); });
+        if (space) smallest = std::min(smallest, space->total_bytes);
+    }
+    config_ = fitted(config_, smallest);
+}
 
 Task<> MetaOpening::read_manifests() {
     for (const auto& place : places_) {
@@ -171,6 +182,12 @@ Result<> MetaOpening::drop_hopeless() {
                    {{"store", replica->description()}, {"applied", applied}, {"log_first", log_first}, {"log_last", log_last}});
         return true;
     });
+    // An orderly close applied all there was.
+    if (const auto lost = records_->lost_from(); lost && !newest_.clean && last_ < *lost) {
+        return fail(Errc::corrupt, fmt::format("a segment of the metadata log, from {} on, is damaged in every copy: going on without it "
+                                               "would lose acknowledged changes",
+                                               *lost));
+    }
     if (!replicas_.empty()) return {};
     return fail(Errc::corrupt,
                 fmt::format("no metadata database is sound enough to be brought up to date: the log has {} to {}", log_first, log_last));
@@ -184,7 +201,7 @@ Task<Result<>> MetaOpening::replay() {
         if (from > last_) break;
         CO_TRY(batches, co_await records_->read(Context{.clock = runtime_.clock}, from, replay_bytes));
         if (batches.empty()) co_return fail(Errc::corrupt, fmt::format("the metadata log ends before {}", from));
-        for (const auto& batch : batches) co_await replay_batch(batch);
+        for (const auto& batch : batches) CO_CHECK_OK(co_await replay_batch(batch));
     }
     co_return Result<>{};
 }
@@ -197,7 +214,22 @@ Task<> MetaOpening::make_durable() {
     }
 }
 
-Task<> MetaOpening::replay_batch(const LogBatch& batch) {
+// SQLite's log may have to be moved into the database first: it must not grow by all of ours.
+Result<> MetaOpening::apply_with_room(Replica& replica, LogIndex first, std::span<const Command* const> commands) {
+    if (replica.wal_pages() >= config_.wal_pages_max) (void)replica.checkpoint(true);
+    auto done = replica.apply(first, commands);
+    if (done || done.error() != Errc::no_space) return done;
+    (void)replica.checkpoint(true);
+    done = replica.apply(first, commands);
+    if (!done && done.error() == Errc::no_space) {
+        return fail(Errc::no_space,
+                    fmt::format("{}: the disk is full; free some space on it, so that the metadata can be brought up to date",
+                                replica.description()));
+    }
+    return done;
+}
+
+Task<Result<>> MetaOpening::replay_batch(const LogBatch& batch) {
     std::vector<Command> commands;
     for (const auto& bytes : batch.commands) {
         auto command = decode_command(std::as_bytes(std::span(bytes)));
@@ -205,7 +237,7 @@ Task<> MetaOpening::replay_batch(const LogBatch& batch) {
             log_.error("a command of the metadata log cannot be read",
                        {{"index", batch.first + commands.size()}, {"error", to_string(command.error())}});
             replicas_.clear();
-            co_return;
+            co_return Result<>{};
         }
         commands.push_back(std::move(*command));
     }
@@ -216,7 +248,8 @@ Task<> MetaOpening::replay_batch(const LogBatch& batch) {
         std::vector<const Command*> pointers;
         for (auto i = skip; i < commands.size(); ++i) pointers.push_back(&commands[i]);
         if (!pointers.empty()) {
-            const auto done = co_await pool_->run([&] { return replica->apply(applied + 1, pointers); });
+            const auto done = co_await pool_->run([&] { return apply_with_room(*replica, applied + 1, pointers); });
+            if (!done && done.error() == Errc::no_space) co_return fail(done.error());
             if (!done) {
                 log_.error("a metadata database does not take the log and will be built anew",
                            {{"store", replica->description()}, {"error", to_string(done.error())}});
@@ -226,6 +259,7 @@ Task<> MetaOpening::replay_batch(const LogBatch& batch) {
         sound.push_back(std::move(replica));
     }
     replicas_ = std::move(sound);
+    co_return Result<>{};
 }
 
 // The new epoch, in the manifests of all who go on.
@@ -237,6 +271,7 @@ Task<Result<>> MetaOpening::take_over() {
         auto member = store.attach(*at, replica, replica->state().applied);
         member->checkpointed.store(durable_.contains(replica->store()) ? replica->state().applied : 0);
         member->counts = true;
+        co_await pool_->run([&] { SqliteMetaStore::measure_room(*member, store.reserve_); });
     }
     for (const auto& place : usable_) {
         const bool sound = std::ranges::any_of(replicas_, [&place](const auto& replica) { return replica->store() == place.store; });
@@ -271,6 +306,7 @@ void MetaOpening::fill_volume() {
 
 Task<Result<std::unique_ptr<SqliteMetaStore>>> MetaOpening::run() {
     if (places_.empty()) co_return fail(Errc::config, "no store is given for the metadata");
+    co_await fit_sizes();
     co_await read_manifests();
     const bool known = std::ranges::any_of(found_, [](const Found& found) { return found.manifest.has_value(); });
     const auto chosen = known ? choose_newest() : co_await make_volume();

@@ -32,6 +32,11 @@ public:
     virtual LogIndex applied() const = 0;
     // Back-pressure: resumes when the queue of what is not yet applied is within its bound.
     virtual Task<Result<>> admit(const Context& ctx) = 0;
+    // As admit(), for what adds names, attributes or inodes. Errors also: no_space: the metadata's disks are so full that what is left is
+    // kept for removals and for data that were accepted.
+    virtual Task<Result<>> admit_growth(const Context& ctx) { return admit(ctx); }
+    // False: admit_growth() refuses, as far as is known; new data should be refused as well. Never blocks.
+    virtual bool has_room() { return true; }
 
     // Reads of the materialised rows, on the read pool; each sees one consistent snapshot at or after the applied() of its start.
     virtual Task<Result<std::optional<InodeRow>>> inode(const Context& ctx, InodeNumber number) = 0;
@@ -47,7 +52,6 @@ public:
     virtual Task<Result<Extents>> extents(const Context& ctx, MapId map, std::uint64_t from, std::uint64_t to, std::size_t limit) = 0;
     virtual Task<Result<std::optional<ChunkRow>>> chunk(const Context& ctx, ChunkId id) = 0;
     virtual Task<Result<std::vector<ChunkRow>>> chunks(const Context& ctx, ChunkId after, std::size_t limit) = 0;  // by id
-    virtual Task<Result<std::vector<ExtentRow>>> extents_of_chunk(const Context& ctx, ChunkId id, std::size_t limit) = 0;
     virtual Task<Result<std::vector<XattrRow>>> xattrs(const Context& ctx, InodeNumber inode) = 0;
     virtual Task<Result<std::vector<RecordRow>>> records(const Context& ctx, std::string table) = 0;
     virtual Task<Result<std::vector<ReapRow>>> reaps(const Context& ctx, std::size_t limit) = 0;

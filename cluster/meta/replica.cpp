@@ -51,11 +51,29 @@ Result<std::shared_ptr<Replica>> Replica::open(StoreDisk place, Random& random, 
 Result<> Replica::start(SqliteConnection connection) {
     connection_ = std::make_unique<SqliteConnection>(std::move(connection));
     sqlite3_wal_hook(connection_->handle(), note_wal_pages, &wal_pages_);
-    TRY(whole, checkpoint(true));
-    if (!whole) return fail(Errc::busy, "the database on " + description() + " is in use");
+    CHECK_OK(make_durable());
     TRY(machine, StateMachine::open(*connection_));
     machine_ = std::move(machine);
+    TRY(free_pages, connection_->prepare("PRAGMA freelist_count"));
+    free_pages_ = std::move(free_pages);
     return {};
+}
+
+// On a full disk the WAL stays as it is, and is made durable itself.
+Result<> Replica::make_durable() {
+    const auto whole = checkpoint(true);
+    if (whole && *whole) return {};
+    if (whole) return fail(Errc::busy, "the database on " + description() + " is in use");
+    if (whole.error() != Errc::no_space) return fail(whole.error());
+    TRY(wal, place_.disk->open(std::string(database_path) + "-wal", OpenMode::read_write));
+    return wal->sync();
+}
+
+Result<std::uint64_t> Replica::free_bytes() {
+    TRY(space, place_.disk->space());
+    StatementUse pages(free_pages_);
+    TRY(found, pages->step());
+    return space.free_bytes + (found ? pages->number(0) * database_page_size : 0);
 }
 
 Result<bool> Replica::checkpoint(bool truncate) {

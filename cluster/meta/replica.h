@@ -44,6 +44,8 @@ public:
     // Writer: moves the WAL into the database and syncs it: true if nothing was left over because of readers; then all that is applied is
     // durable. `truncate`: empties the WAL's file, too. Errors: io, corrupt, no_space.
     Result<bool> checkpoint(bool truncate);
+    // Writer: what the database could still grow by: free space of the disk and free pages within the database.
+    Result<std::uint64_t> free_bytes();
     // Pages in the WAL after the last commit.
     std::uint64_t wal_pages() const { return wal_pages_.load(std::memory_order_relaxed); }
 
@@ -59,6 +61,7 @@ private:
     friend class ReplicaCopy;
     Replica(StoreDisk place, Random& random, DatabaseCache cache);
     Result<> start(SqliteConnection connection);
+    Result<> make_durable();
     Result<std::unique_ptr<RowReader>> take_reader();
     void give_back(std::unique_ptr<RowReader> reader);
 
@@ -67,6 +70,7 @@ private:
     SqliteVfs vfs_;
     std::atomic<std::uint64_t> wal_pages_{0};
     std::unique_ptr<SqliteConnection> connection_;
+    SqliteStatement free_pages_;
     std::unique_ptr<StateMachine> machine_;
     std::mutex mutex_;
     bool closing_ = false;

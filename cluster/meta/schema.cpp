@@ -15,7 +15,7 @@ namespace {
 
 // entry: clustered by cookie, as READDIR and the loading of a directory read it, and appended to; the name index finds one.
 //        `folded` is NULL where it equals the name: only names that change by folding need a place in the folded index.
-// extent: `chunk` is NULL where nothing was written; chunk ids only grow, so that the index over them is appended to.
+// extent: `chunk` is NULL where nothing was written.
 // inode:  `body` is the whole row: what is read and written together lies together.
 constexpr const char* tables = R"sql(
 CREATE TABLE volume(id INTEGER PRIMARY KEY CHECK(id = 1), uuid BLOB NOT NULL, applied INTEGER NOT NULL, inode_max INTEGER NOT NULL,
@@ -35,7 +35,6 @@ CREATE TABLE entry_history(parent INTEGER, cookie INTEGER, died INTEGER, born IN
 
 CREATE TABLE extent(map INTEGER, start INTEGER, born INTEGER NOT NULL, length INTEGER NOT NULL, chunk BLOB, chunk_offset INTEGER NOT NULL,
     PRIMARY KEY(map, start)) WITHOUT ROWID;
-CREATE INDEX extent_chunk ON extent(chunk) WHERE chunk IS NOT NULL;
 CREATE TABLE extent_history(map INTEGER, start INTEGER, died INTEGER, born INTEGER NOT NULL, length INTEGER NOT NULL, chunk BLOB,
     chunk_offset INTEGER NOT NULL, PRIMARY KEY(map, start, died)) WITHOUT ROWID;
 

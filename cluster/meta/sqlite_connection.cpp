@@ -19,7 +19,7 @@ Result<SqliteConnection> SqliteConnection::open(SqliteVfs& vfs, const std::strin
     sqlite3* db = nullptr;
     const int code = sqlite3_open_v2(path.c_str(), &db, flags, vfs.name().c_str());
     SqliteConnection connection(db);
-    if (code != SQLITE_OK) return fail(connection.error(code));
+    if (code != SQLITE_OK) return fail(connection.error(db == nullptr ? code : sqlite3_extended_errcode(db)));
     sqlite3_extended_result_codes(db, 1);
     const auto settings = fmt::format(
         "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-{}; PRAGMA mmap_size=0; PRAGMA foreign_keys=OFF; "
@@ -43,7 +43,7 @@ Error SqliteConnection::error(int code) const {
         case SQLITE_CORRUPT:
         case SQLITE_NOTADB: meaning = Errc::corrupt; break;
         case SQLITE_IOERR: meaning = code == SQLITE_IOERR_DATA ? Errc::corrupt : Errc::io; break;
-        case SQLITE_CANTOPEN: meaning = Errc::io; break;
+        case SQLITE_CANTOPEN: meaning = code == sqlite_out_of_descriptors ? Errc::too_many : Errc::io; break;
         case SQLITE_FULL: meaning = Errc::no_space; break;
         case SQLITE_BUSY:
         case SQLITE_PROTOCOL:

@@ -20,7 +20,7 @@ class SqliteVfs;
 class SqliteStatement;
 
 // One connection, used by one thread at a time. Calls block.
-// Errors of all calls: corrupt (a page or the file's structure is damaged), io, no_space, busy, internal.
+// Errors of all calls: corrupt (a page or the file's structure is damaged), io, no_space, busy, too_many (no descriptor is left), internal.
 class SqliteConnection {
 public:
     enum class Mode : std::uint8_t { create, read_write, read_only };

@@ -16,14 +16,36 @@ constexpr std::size_t gather_below = 256;           // a reader with less to do 
 constexpr Duration checkpoint_again_after = 200ms;  // when readers kept one from finishing
 constexpr Duration no_space_pause = 1s;
 
+// Nothing is lost by it: what was to be done is tried again.
+bool passes(const Error& error) { return error == Errc::no_space || error == Errc::too_many; }
+
+// A read on a pool: who waits for it may go before it ends.
+template <class Answer>
+struct PendingRead {
+    void give(Answer value) {
+        {
+            std::lock_guard lock(mutex);
+            answer.emplace(std::move(value));
+        }
+        ended.raise(1);
+    }
+    Answer take() {
+        std::lock_guard lock(mutex);
+        return std::move(*answer);
+    }
+    Signal ended;
+    std::mutex mutex;
+    std::optional<Answer> answer;
+};
+
 }  // namespace
 
 SqliteMetaStore::SqliteMetaStore(const Runtime& runtime, MetaStoreConfig config)
     : runtime_(runtime),
       config_(config),
+      reserve_(metadata_reserve(config)),
       log_(runtime.log("cluster.meta")),
       context_{.clock = runtime_.clock},
-      read_pool_(runtime_.make_pool("meta-read", config_.readers)),
       encode_pool_(runtime_.make_pool("meta-encode", 1)) {}
 
 SqliteMetaStore::~SqliteMetaStore() { STRATA_ASSERT(tasks_.size() == 0); }
@@ -104,21 +126,22 @@ Task<> SqliteMetaStore::write_log() {
         std::vector<std::size_t> sizes;
         for (const auto& command : batch->commands) sizes.push_back(command.size());
         const auto last = durable + sizes.size();
+        const auto record_size = log_record_size(*batch);
         const auto proposed = co_await records_->propose(context_, std::move(*batch));
         if (!proposed) co_return fail_volume(proposed.error());
         durable = last;
-        committed(last, sizes);
+        committed(last, sizes, record_size);
     }
 }
 
-void SqliteMetaStore::committed(LogIndex last, const std::vector<std::size_t>& sizes) {
+void SqliteMetaStore::committed(LogIndex last, const std::vector<std::size_t>& sizes, std::size_t record_size) {
     {
         std::lock_guard lock(mutex_);
         for (std::size_t i = 0; i < sizes.size(); ++i) {
             commands_[durable_index_ - base_ + i].bytes = sizes[i];
             pending_bytes_ += sizes[i];
-            log_bytes_ += sizes[i];
         }
+        log_bytes_ += record_size;
         durable_index_ = last;
         if (log_bytes_ >= config_.log_bytes_max) {
             log_bytes_ = 0;
@@ -160,13 +183,16 @@ Task<> SqliteMetaStore::apply_to(MemberPtr member) {
         }
         const auto commands = commands_for(*member, from, config_.transaction_commands_max);
         if (commands.empty()) break;
-        const auto done = co_await member->pool->run([&member, &commands, from] {
+        const auto done = co_await member->pool->run([this, &member, &commands, from] {
             std::vector<const Command*> pointers;
             for (const auto& command : commands) pointers.push_back(command.get());
-            return member->replica->apply(from + 1, pointers);
+            auto applied = member->replica->apply(from + 1, pointers);
+            measure_room(*member, reserve_);
+            return applied;
         });
-        if (!done && done.error() == Errc::no_space && !tasks_.stopping()) {
-            log_.warning("no space to apply metadata", {{"store", member->place.disk->description()}});
+        if (!done && passes(done.error()) && !tasks_.stopping()) {
+            log_.warning("metadata wait to be applied", {{"store", member->place.disk->description()}, {"error", to_string(done.error())}});
+            (void)co_await member->pool->run([&member] { return member->replica->checkpoint(true); });  // what the log took may be enough
             co_await runtime_.clock->sleep_for(no_space_pause);
             if (tasks_.stopping()) break;
             continue;
@@ -179,7 +205,7 @@ Task<> SqliteMetaStore::apply_to(MemberPtr member) {
         after_apply();
         if (wants_checkpoint(*member)) {
             const auto whole = co_await checkpoint(member);
-            if (!whole) {
+            if (!whole && !passes(whole.error())) {
                 (void)co_await lose(member->place.store, whole.error());
                 break;
             }
@@ -215,12 +241,22 @@ bool SqliteMetaStore::wants_checkpoint(Member& member) {
     return checkpoint_target_ > member.checkpointed.load(std::memory_order_relaxed) && member.applied.value() >= checkpoint_target_;
 }
 
+// Without space nothing is lost: all is in SQLite's log and in ours, and it is tried again.
 Task<Result<bool>> SqliteMetaStore::checkpoint(MemberPtr member) {
     LogIndex reached = 0;
-    CO_TRY(whole, co_await member->pool->run([&member, &reached] {
+    auto done = co_await member->pool->run([&member, &reached] {
         reached = member->replica->state().applied;
         return member->replica->checkpoint(false);
-    }));
+    });
+    if (!done) {
+        if (passes(done.error())) {
+            log_.warning("a checkpoint of the metadata waits",
+                         {{"store", member->place.disk->description()}, {"error", to_string(done.error())}});
+            member->checkpoint_not_before = runtime_.clock->now() + no_space_pause;
+        }
+        co_return fail(std::move(done.error()));
+    }
+    const bool whole = *done;
     if (whole) {
         member->checkpointed.store(reached, std::memory_order_relaxed);
         co_await trim_log();
@@ -253,6 +289,16 @@ SqliteMetaStore::MemberPtr SqliteMetaStore::reader() const {
     return reader_;
 }
 
+// False: the store hangs, and another has the metadata. Errors: cancelled.
+Task<Result<bool>> SqliteMetaStore::wait_for_answer(Signal& ended) {
+    for (;;) {
+        const auto done = co_await ended.wait(1, *runtime_.clock, runtime_.clock->now() + config_.store_timeout);
+        if (done) co_return true;
+        if (done.error() != Errc::timed_out) co_return fail(done.error());
+        if (live_copies() > 1) co_return false;
+    }
+}
+
 template <class Body>
 auto SqliteMetaStore::read(const Context& ctx, Body body) -> Task<std::invoke_result_t<Body&, RowReader&>> {
     for (;;) {
@@ -267,7 +313,15 @@ auto SqliteMetaStore::read(const Context& ctx, Body body) -> Task<std::invoke_re
             if (reader() != member) continue;
             co_return fail(caught_up.error());
         }
-        auto result = co_await read_pool_->run([&member, &body] { return member->replica->read(body); });
+        using Answer = std::invoke_result_t<Body&, RowReader&>;
+        auto pending = std::make_shared<PendingRead<Answer>>();  // outlives the wait for it if the store hangs
+        member->read_pool->post(Job([pending, replica = member->replica, body]() mutable {
+            auto answer = replica->read(body);
+            replica.reset();
+            pending->give(std::move(answer));
+        }));
+        CO_TRY(answered, co_await wait_for_answer(pending->ended));
+        auto result = answered ? pending->take() : Answer(fail(Errc::io, "the store does not answer"));
         if (result || (result.error() != Errc::corrupt && result.error() != Errc::io && result.error() != Errc::closed)) {
             co_return std::move(result);
         }
@@ -305,10 +359,6 @@ Task<Result<std::vector<ChunkRow>>> SqliteMetaStore::chunks(const Context& ctx, 
     return read(ctx, [=](RowReader& rows) { return rows.chunks(after, limit); });
 }
 
-Task<Result<std::vector<ExtentRow>>> SqliteMetaStore::extents_of_chunk(const Context& ctx, ChunkId id, std::size_t limit) {
-    return read(ctx, [=](RowReader& rows) { return rows.extents_of_chunk(id, limit); });
-}
-
 Task<Result<std::vector<XattrRow>>> SqliteMetaStore::xattrs(const Context& ctx, InodeNumber inode) {
     return read(ctx, [inode](RowReader& rows) { return rows.xattrs(inode); });
 }
@@ -336,6 +386,8 @@ void SqliteMetaStore::release_all() {
     }
     for (const auto& member : members) {
         if (member->replica != nullptr) member->replica->close_readers();
+        std::lock_guard lock(mutex_);
+        closing_.push_back({member->place.store, member->replica, member->pool, member->read_pool});
     }
     const Error closed(Errc::closed, "the volume is closed");
     for (auto* signal : {&submitted_, &durable_, &room_, &repair_wanted_}) signal->fail_all(closed);
@@ -348,7 +400,7 @@ Task<> SqliteMetaStore::abandon() {
 }
 
 // Every replica that lives applies all that is durable.
-Task<> SqliteMetaStore::finish_applying() {
+Task<Result<>> SqliteMetaStore::finish_applying(Instant deadline) {
     std::vector<MemberPtr> members;
     LogIndex last = 0;
     {
@@ -358,18 +410,22 @@ Task<> SqliteMetaStore::finish_applying() {
         for (const auto& member : members) member->wanted.raise(last);
     }
     for (const auto& member : members) {
-        if (member->replica != nullptr) (void)co_await member->applied.wait(last, *runtime_.clock, Instant::max());
+        if (member->replica == nullptr) continue;
+        const auto applied = co_await member->applied.wait(last, *runtime_.clock, deadline);
+        if (!applied && applied.error() == Errc::timed_out) co_return fail(Errc::timed_out, "metadata are not applied in time");
     }
+    co_return Result<>{};
 }
 
-Task<Result<>> SqliteMetaStore::close(const Context&) {
+// What does not end by the deadline is left to the next opening's replay.
+Task<Result<>> SqliteMetaStore::close(const Context& ctx) {
     LogIndex last = 0;
     {
         std::lock_guard lock(mutex_);
         last = last_;
     }
-    auto durable = co_await durable_.wait(last, *runtime_.clock, Instant::max());
-    if (durable) co_await finish_applying();
+    auto durable = co_await durable_.wait(last, *runtime_.clock, ctx.deadline);
+    if (durable) durable = co_await finish_applying(ctx.deadline);
     co_await stop_tasks();
     if (durable) durable = co_await close_in_order();
     release_all();

@@ -31,7 +31,7 @@ struct MetaStoreConfig {
     int copies = 2;            // m+1; with fewer stores as many as there are
     bool create = false;       // a new volume if no store knows one
     std::uint32_t number = 1;  // of a new volume
-    int readers = 3;           // threads
+    int readers = 3;           // threads, of each replica
     DatabaseCache cache;
     LocalLogConfig log;
     std::size_t batch_commands_max = 4096;  // in one log record
@@ -42,8 +42,9 @@ struct MetaStoreConfig {
     std::size_t follower_commands = 8192;   // ... or for so many
     std::uint64_t unapplied_max = 100'000;  // commands in memory before admit() waits
     std::uint64_t unapplied_bytes_max = 128u << 20;
+    // On small disks these are less, see fitted().
     std::uint64_t wal_pages_max = 16'384;     // before a checkpoint
-    std::uint64_t log_bytes_max = 64u << 20;  // between checkpoints of all replicas
+    std::uint64_t log_bytes_max = 64u << 20;  // on the disk, between checkpoints of all replicas
     bool rebuild = true;                      // build lost replicas anew on stores that are left
     int copy_pages = 256;                     // in one step of a copy
     Duration store_timeout = 30s;             // a store that does not answer for so long is lost
@@ -68,6 +69,8 @@ public:
     Signal& durable() override { return durable_; }
     LogIndex applied() const override { return applied_.value(); }
     Task<Result<>> admit(const Context& ctx) override;
+    Task<Result<>> admit_growth(const Context& ctx) override;
+    bool has_room() override;
     Task<Result<std::optional<InodeRow>>> inode(const Context& ctx, InodeNumber number) override;
     Task<Result<std::vector<InodeRow>>> inodes(const Context& ctx, std::vector<InodeNumber> numbers) override;
     Task<Result<std::optional<EntryRow>>> entry(const Context& ctx, InodeNumber parent, std::string name) override;
@@ -75,7 +78,6 @@ public:
     Task<Result<Extents>> extents(const Context& ctx, MapId map, std::uint64_t from, std::uint64_t to, std::size_t limit) override;
     Task<Result<std::optional<ChunkRow>>> chunk(const Context& ctx, ChunkId id) override;
     Task<Result<std::vector<ChunkRow>>> chunks(const Context& ctx, ChunkId after, std::size_t limit) override;
-    Task<Result<std::vector<ExtentRow>>> extents_of_chunk(const Context& ctx, ChunkId id, std::size_t limit) override;
     Task<Result<std::vector<XattrRow>>> xattrs(const Context& ctx, InodeNumber inode) override;
     Task<Result<std::vector<RecordRow>>> records(const Context& ctx, std::string table) override;
     Task<Result<std::vector<ReapRow>>> reaps(const Context& ctx, std::size_t limit) override;
@@ -104,12 +106,17 @@ private:
         StoreDisk place;
         std::shared_ptr<Pool> pool;
         bool usable = true;  // for a new replica
+        Instant not_before;  // ... after it failed
+        Duration pause = Duration::zero();
     };
     struct Member {
         StoreDisk place;
-        std::shared_ptr<Replica> replica;  // null at the beginning of building
-        std::unique_ptr<Pool> pool;        // the writer's thread
-        Signal wanted;                     // to be applied up to here
+        std::shared_ptr<Replica> replica;           // null at the beginning of building
+        std::atomic<std::int64_t> room{INT64_MAX};  // bytes on its disk above what is kept, when it was last looked at
+        std::atomic<bool> looking{false};           // that is under way, and nobody waits for it
+        std::shared_ptr<Pool> pool;                 // the writer's thread
+        std::shared_ptr<Pool> read_pool;            // its own: a disk that hangs keeps nobody from the others
+        Signal wanted;                              // to be applied up to here
         Signal applied;
         std::atomic<LogIndex> checkpointed{0};
         Instant checkpoint_not_before;  // applier only
@@ -119,6 +126,12 @@ private:
         std::string error;
     };
     using MemberPtr = std::shared_ptr<Member>;
+    // Of a member that is gone: its threads are joined when nothing uses the database any more. They may hang for ever.
+    struct Closing {
+        Uuid store{};
+        std::weak_ptr<Replica> replica;
+        std::shared_ptr<Pool> pool, read_pool;
+    };
     struct Pending {
         std::shared_ptr<const Command> command;  // a store that hangs may still hold it
         std::size_t bytes = 0;                   // encoded; known once it was written
@@ -133,7 +146,7 @@ private:
     Task<> hurry_followers();
     Task<Result<LogBatch>> encode_next(LogIndex first);
     std::vector<std::shared_ptr<const Command>> commands_for(const Member& member, LogIndex index, std::size_t limit);
-    void committed(LogIndex last, const std::vector<std::size_t>& sizes);
+    void committed(LogIndex last, const std::vector<std::size_t>& sizes, std::size_t record_size);
     void wake_appliers();
     void after_apply();
     bool wants_checkpoint(Member& member);
@@ -142,12 +155,18 @@ private:
     void fail_volume(const Error& error);
     Task<> stop_tasks();
     void release_all();
-    Task<> finish_applying();
+    Task<Result<>> finish_applying(Instant deadline);
     Task<Result<>> close_in_order();
-    // Runs `body` on the read pool with the reader's database, and again with another if that one is damaged.
+    // Runs `body` on the read pool of the reader's database, and again with another if that one is damaged or does not answer.
     template <class Body>
     auto read(const Context& ctx, Body body) -> Task<std::invoke_result_t<Body&, RowReader&>>;
     MemberPtr reader() const;
+    Task<Result<bool>> wait_for_answer(Signal& ended);
+
+    // meta_space.cpp: refusing what the disks may not be able to hold
+    static void measure_room(Member& member, std::uint64_t reserve);  // blocks; on the member's pool
+    std::int64_t room() const;                                        // mutex held; of the fullest disk
+    Task<Result<>> settle_before_growth(const Context& ctx);
 
     // meta_membership.cpp: who holds the metadata
     Site& site_of(const StoreDisk& place);
@@ -161,6 +180,8 @@ private:
     Task<Result<>> publish(ReplicaManifest next);  // membership held
     Task<std::vector<std::optional<Error>>> write_everywhere(const ReplicaManifest& manifest, std::vector<StoreDisk>& places);
     Task<> rebuild_lost();
+    void postpone(Site& site) const;  // mutex held
+    Instant next_rebuild() const;
     std::optional<StoreDisk> place_for_rebuild();
     Task<Result<>> build_on(StoreDisk place);
     Task<Result<>> forget_lost(Uuid store);
@@ -169,11 +190,12 @@ private:
 
     const Runtime runtime_;
     const MetaStoreConfig config_;
+    const std::uint64_t reserve_;  // of each member's disk: growth leaves it alone
     const Log log_;
     const Context context_;  // of the background work
     Volume volume_;
     std::unique_ptr<LocalLog> records_;
-    std::unique_ptr<Pool> read_pool_, encode_pool_;
+    std::unique_ptr<Pool> encode_pool_;
     TaskGroup tasks_;
     Signal submitted_, durable_, applied_;
     Signal committed_;  // as durable_, but no failure of the log ends its waits
@@ -187,6 +209,7 @@ private:
     std::uint64_t log_bytes_ = 0;  // since checkpoint_target_ was set
     LogIndex checkpoint_target_ = 0;
     std::vector<MemberPtr> members_;  // lost ones, too, until they are replaced
+    std::vector<Closing> closing_;
     MemberPtr reader_;
     std::deque<Site> sites_;
     ReplicaManifest manifest_;
@@ -194,7 +217,12 @@ private:
     std::uint64_t membership_turns_ = 0;
     Signal membership_free_;
     bool stopped_ = false;
+    Instant room_looked_at_;  // by has_room()
 };
+
+// The sizes that fit the smallest of the disks, and what is then kept free on each for both logs, checkpoints and removals.
+MetaStoreConfig fitted(MetaStoreConfig config, std::uint64_t smallest_disk);
+std::uint64_t metadata_reserve(const MetaStoreConfig& config);
 
 // Opens the volume whose metadata lie on `places` (all stores of this node that are there), or makes a new one (config.create).
 // Succeeds while at least one replica of the newest generation is there; the epoch is raised durably.

@@ -232,8 +232,11 @@ int open_file(sqlite3_vfs* vfs, const char* path, sqlite3_file* file, int flags,
         opened = owner.disk().open(open->path, OpenMode::create);
         made = true;
     }
-    if (!opened) return opened.error() == Errc::no_space ? SQLITE_FULL : SQLITE_CANTOPEN;
-    if (made && !owner.disk().sync_folder(folder_of(open->path))) return SQLITE_IOERR_DIR_FSYNC;
+    if (opened && made) {
+        if (auto synced = owner.disk().sync_folder(folder_of(open->path)); !synced) opened = fail(std::move(synced.error()));
+    }
+    if (!opened && opened.error() == Errc::too_many) return sqlite_out_of_descriptors;
+    if (!opened) return opened.error() == Errc::no_space ? SQLITE_FULL : (made ? SQLITE_IOERR_DIR_FSYNC : SQLITE_CANTOPEN);
     open->file = std::move(*opened);
     open->shared = owner.shared_file(open->path);
     handle->open = open.release();

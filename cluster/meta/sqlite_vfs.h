@@ -21,6 +21,9 @@ struct sqlite3_vfs;
 
 namespace strata::cluster {
 
+// What our xOpen answers when the process is out of descriptors: an extended code of SQLITE_CANTOPEN that SQLite does not use itself.
+constexpr int sqlite_out_of_descriptors = 14 | (200 << 8);
+
 constexpr int database_page_size = 4096;
 constexpr int database_page_reserve = 8;
 

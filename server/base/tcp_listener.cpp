@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <mutex>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -38,6 +40,14 @@ Error listen_error(int error, const Endpoint& endpoint) {
     }
 }
 
+// Descriptors from here on are left to files: a store must not fail because clients connect.
+int descriptors_for_streams() {
+    constexpr rlim_t reserve_max = 128;
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur > INT_MAX) return INT_MAX;
+    return static_cast<int>(files.rlim_cur - std::min(reserve_max, files.rlim_cur / 4));
+}
+
 // One io thread's share of the listener. All but `mutex` belongs to that thread.
 struct Door {
     explicit Door(const StreamHome& h) : home(h), acceptor(h.executor), timer(h.executor) {}
@@ -52,6 +62,7 @@ struct Door {
 struct State : std::enable_shared_from_this<State> {
     std::vector<std::unique_ptr<Door>> doors;
     OnStream on_stream;
+    const int descriptors_max = descriptors_for_streams();
     std::atomic<bool> closed{false};
     std::atomic<bool> paused{false};
 
@@ -69,9 +80,13 @@ struct State : std::enable_shared_from_this<State> {
     bool accept_all(Door& door) {
         for (int i = 0; i < 64 && !closed && !paused; ++i) {
             int fd = ::accept4(door.acceptor.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-            if (fd >= 0) {
+            if (fd >= 0 && fd < descriptors_max) {
                 give(fd, door);
                 continue;
+            }
+            if (fd >= 0) {  // the last ones are for the disks: numbers are given from below
+                ::close(fd);
+                errno = EMFILE;
             }
             if (errno == EINTR || errno == ECONNABORTED) continue;
             if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) return true;

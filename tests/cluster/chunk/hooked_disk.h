@@ -16,11 +16,16 @@ struct DiskHooks {
     std::function<void(DiskChange)> before = [](DiskChange) {};
     std::function<void(DiskChange)> after = [](DiskChange) {};
     bool ignore_sync = false;  // a disk that lies
+    bool out_of_descriptors = false;
+    std::shared_ptr<int> open_files = std::make_shared<int>(0);  // now
 };
 
 class HookedFile final : public File {
 public:
-    HookedFile(std::unique_ptr<File> inner, std::shared_ptr<DiskHooks> hooks) : inner_(std::move(inner)), hooks_(std::move(hooks)) {}
+    HookedFile(std::unique_ptr<File> inner, std::shared_ptr<DiskHooks> hooks) : inner_(std::move(inner)), hooks_(std::move(hooks)) {
+        ++*hooks_->open_files;
+    }
+    ~HookedFile() override { --*hooks_->open_files; }
     Result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> out) override { return inner_->read_at(offset, out); }
     Result<> write_at(std::uint64_t offset, std::span<const std::span<const std::byte>> pieces) override {
         return change(DiskChange::write, [&] { return inner_->write_at(offset, pieces); });
@@ -54,6 +59,7 @@ class HookedDisk final : public Disk {
 public:
     HookedDisk(std::shared_ptr<Disk> inner, std::shared_ptr<DiskHooks> hooks) : inner_(std::move(inner)), hooks_(std::move(hooks)) {}
     Result<std::unique_ptr<File>> open(std::string_view path, OpenMode mode) override {
+        if (hooks_->out_of_descriptors) return fail(Errc::too_many);
         TRY(file, inner_->open(path, mode));
         return std::make_unique<HookedFile>(std::move(file), hooks_);
     }

@@ -139,6 +139,21 @@ TEST(SegmentScan, unreadable_blocks_cost_what_they_hold) {
     EXPECT_EQ(contents.damaged_records, 1u);
 }
 
+TEST(SegmentScan, a_tail_that_cannot_be_read_is_an_error_and_not_a_torn_one) {
+    Builder b;
+    b.add(key_of(1), 20'000, 0);
+    const auto last = b.add(key_of(2), 20'000, b.next());
+    const auto end = b.next();
+    b.pad(10);
+    for (const auto block : {last, last + 3, end, end + 9}) {
+        b.file.bad_from = block * record_block;
+        b.file.bad_to = b.file.bad_from + record_block;
+        const auto contents = scan_segment(b.file, store, segment);
+        ASSERT_FALSE(contents) << block - last;
+        EXPECT_EQ(contents.error(), Errc::io);
+    }
+}
+
 TEST(SegmentScan, records_of_other_stores_or_places_are_nothing) {
     Builder b;
     b.add(key_of(1), 5'000, 0, Uuid{9});

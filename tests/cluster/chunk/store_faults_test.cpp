@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/cluster/chunk/hooked_disk.h"
 #include "tests/cluster/chunk/store_fixture.h"
 
 namespace strata::cluster {
@@ -48,7 +49,8 @@ TEST_F(StoreFaults, removing_from_a_full_store_makes_room_again) {
         ASSERT_GT(end, 200u);
         // Scattered, so that no segment dies by itself.
         for (std::uint64_t i = 0; i < end; i += 2) ASSERT_TRUE(s.remove(key_of(i)));
-        ASSERT_TRUE(s.compact());
+        const auto compacted = s.compact();
+        ASSERT_TRUE(compacted) << to_string(compacted.error());
         EXPECT_GT(s.store->space().free_bytes, 2u << 20) << "round " << round;
         for (std::uint64_t i = 1; i < end; i += 2) ASSERT_TRUE(right(i, 50'000)) << i;
         for (std::uint64_t i = 0; i < end; ++i) (void)s.remove(key_of(i));
@@ -185,6 +187,54 @@ TEST_F(StoreFaults, an_unreadable_sector_is_that_read_only) {
     }
     EXPECT_EQ(errors, 1);
     EXPECT_EQ(s.store->state(), StoreState::online);
+}
+
+TEST_F(StoreFaults, an_opening_that_cannot_read_the_tail_fails_and_cuts_nothing_off) {
+    for (std::uint64_t i = 0; i < 5; ++i) ASSERT_TRUE(s.put(key_of(i), bytes_of(i, 20'000)));
+    s.power_cut();
+    s.disk->set_bad_range("segments/00000000.seg", 4 * 24'576, 4096);  // of the last shard
+    const auto opened = s.open();
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error(), Errc::io);
+    s.disk->clear_bad_ranges();
+    ASSERT_TRUE(s.open());
+    for (std::uint64_t i = 0; i < 5; ++i) EXPECT_TRUE(right(i, 20'000)) << i;
+}
+
+TEST_F(StoreFaults, without_descriptors_puts_are_refused_and_the_store_goes_on) {
+    auto hooks = std::make_shared<DiskHooks>();
+    s.close();
+    s.wrap = [&hooks](std::shared_ptr<Disk> disk) { return std::make_shared<HookedDisk>(std::move(disk), hooks); };
+    ASSERT_TRUE(s.open());
+    hooks->out_of_descriptors = true;
+    const auto refused = s.put(key_of(1), bytes_of(1, 20'000));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error(), Errc::too_many);
+    EXPECT_EQ(s.store->state(), StoreState::online);
+    hooks->out_of_descriptors = false;
+    ASSERT_TRUE(s.put(key_of(1), bytes_of(1, 20'000)));
+    EXPECT_TRUE(right(1, 20'000));
+}
+
+TEST_F(StoreFaults, a_store_of_many_segments_keeps_few_of_them_open) {
+    auto hooks = std::make_shared<DiskHooks>();
+    s.close();
+    s.config.open_segments_max = 3;
+    s.wrap = [&hooks](std::shared_ptr<Disk> disk) { return std::make_shared<HookedDisk>(std::move(disk), hooks); };
+    ASSERT_TRUE(s.open());
+    for (std::uint64_t i = 0; i < 250; ++i) ASSERT_TRUE(s.put(key_of(i), bytes_of(i, 50'000)));  // a dozen segments
+    for (int round = 0; round < 2; ++round) {
+        for (std::uint64_t i = 0; i < 250; ++i) ASSERT_TRUE(right(i, 50'000)) << i;
+        EXPECT_LE(*hooks->open_files, 4);
+        s.close();
+        ASSERT_TRUE(s.open());
+    }
+    for (std::uint64_t i = 0; i < 250; ++i) {
+        if (i % 5 != 0) ASSERT_TRUE(s.remove(key_of(i)));
+    }
+    ASSERT_TRUE(s.compact());
+    for (std::uint64_t i = 0; i < 250; i += 5) ASSERT_TRUE(right(i, 50'000)) << i;
+    EXPECT_LE(*hooks->open_files, 4);
 }
 
 TEST_F(StoreFaults, a_disk_that_cannot_be_read_fails_the_store) {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "server/base/task_group.h"
 #include "tests/sim/world.h"
 
 namespace strata::cluster {
@@ -135,6 +136,62 @@ TEST(LocalLog, a_record_that_is_nowhere_sound_leaves_only_what_follows) {
     EXPECT_EQ(w.log->first(), 5u);
     EXPECT_EQ(w.read_from(4), std::vector<std::string>{"!not_found"});
     EXPECT_EQ(w.read_from(5), w.numbers(5, 10));
+}
+
+TEST(LocalLog, a_damaged_header_of_the_newest_segment_costs_nothing) {
+    LogWorld w(8, 1);
+    ASSERT_TRUE(w.open());
+    for (int i = 0; i < 60; ++i) ASSERT_TRUE(w.propose(1, 3000));
+    const auto path = "meta/" + w.disks[0]->list("meta")->back();
+    {
+        auto file = *w.disks[0]->open(path, OpenMode::read_write);
+        ASSERT_TRUE(file->write_at(0, std::vector<std::byte>(log_block_size)));
+    }
+    ASSERT_TRUE(w.open());
+    EXPECT_FALSE(w.log->lost_from());
+    EXPECT_EQ(w.log->last(), 60u);
+    EXPECT_EQ(w.read_from(1), w.numbers(1, 60));
+}
+
+TEST(LocalLog, a_newest_segment_of_which_no_copy_has_anything_is_told_of) {
+    for (const int copies : {1, 2}) {
+        LogWorld w(9, copies);
+        ASSERT_TRUE(w.open());
+        for (int i = 0; i < 60; ++i) ASSERT_TRUE(w.propose(1, 3000));
+        {
+            auto file = *w.disks[0]->open("meta/" + w.disks[0]->list("meta")->back(), OpenMode::read_write);
+            ASSERT_TRUE(file->write_at(0, std::vector<std::byte>(*file->size())));
+        }
+        ASSERT_TRUE(w.open());
+        if (copies == 1) {
+            ASSERT_TRUE(w.log->lost_from());
+            EXPECT_EQ(*w.log->lost_from(), w.log->last() + 1);
+        } else {
+            EXPECT_FALSE(w.log->lost_from());
+            EXPECT_EQ(w.read_from(1), w.numbers(1, 60));
+        }
+    }
+}
+
+TEST(LocalLog, a_full_disk_makes_a_batch_wait_and_costs_no_copy) {
+    LogWorld w(10, 1);
+    ASSERT_TRUE(w.open());
+    ASSERT_TRUE(w.propose(1));
+    w.disks[0]->set_capacity(w.disks[0]->used_bytes());
+    for (int i = 0; i < 5; ++i) ASSERT_TRUE(w.propose(1, 5000));  // the segment's own space
+    TaskGroup group;
+    bool done = false;
+    group.spawn(w.world.executor(), [&]() -> Task<> {
+        LogBatch batch{.first = w.log->last() + 1, .commands = {std::string(100'000, '.')}};
+        done = (co_await w.log->propose(w.ctx(), std::move(batch))).has_value();
+    });
+    w.world.run_for(20s);
+    EXPECT_FALSE(done);
+    w.disks[0]->set_capacity(64 << 20);
+    w.world.run_for(5s);
+    EXPECT_TRUE(done);
+    EXPECT_TRUE(w.lost.empty());
+    (void)w.world.run(group.wait(w.world.clock(), Instant::max()));
 }
 
 TEST(LocalLog, a_copy_that_fails_is_told_of_before_the_batch_counts) {

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Metadata on full disks: growth is refused in time, removals go on, nothing is lost, and room that comes back is used.
+#include <gtest/gtest.h>
+
+#include "cluster/meta/sqlite_meta_store.h"
+#include "tests/sim/world.h"
+
+namespace strata::cluster {
+namespace {
+
+constexpr std::uint64_t small_disk = 40u << 20;
+constexpr int batch = 200;
+
+struct SmallVolume {
+    explicit SmallVolume(std::uint64_t bytes = small_disk) : world(7), disk(world.make_disk("d", bytes)) {
+        config.copies = 1;
+        config.create = true;
+        config.cache = {.writer_bytes = 4 << 20, .reader_bytes = 1 << 20};
+    }
+    ~SmallVolume() { abandon(); }
+
+    Result<> open() {
+        auto opened = world.run(open_meta_store(world.runtime(), {{Uuid{1}, disk->mount()}}, config));
+        if (!opened) return fail(opened.error());
+        store = std::move(*opened);
+        return {};
+    }
+    void abandon() {
+        if (store != nullptr) world.run(store->abandon());
+        store.reset();
+    }
+    Context ctx() { return {.clock = &world.clock()}; }
+    Result<> durable() { return world.run(store->durable().wait(last, world.clock(), Instant::max())); }
+
+    std::string name(InodeNumber number) const { return std::string(180, 'n') + std::to_string(number); }
+    Result<> create() {
+        CHECK_OK(world.run(store->admit_growth(ctx())));
+        InodeRow row;
+        row.number = ++created + 1;
+        row.type = vfs::FileType::symlink;
+        row.symlink = std::string(100, 's');
+        EntryRow entry;
+        entry.parent = 1;
+        entry.name = entry.folded = name(row.number);
+        entry.cookie = row.number;
+        entry.child = row.number;
+        last = store->submit({PutEntry{entry}, PutInode{row}});
+        if (created % batch == 0) CHECK_OK(durable());
+        return {};
+    }
+    void remove(InodeNumber number) { last = store->submit({DeleteEntry{{1, name(number)}}, DeleteInode{number}}); }
+
+    sim::World world;
+    std::shared_ptr<sim::SimDisk> disk;
+    MetaStoreConfig config;
+    std::unique_ptr<SqliteMetaStore> store;
+    InodeNumber created = 0;
+    LogIndex last = 0;
+};
+
+TEST(FullMetadataDisk, creates_are_refused_in_time_and_removals_make_room_even_over_a_restart) {
+    SmallVolume v;
+    ASSERT_TRUE(v.open());
+    Result<> refused;
+    while (refused && v.created < 200'000) refused = v.create();
+    ASSERT_FALSE(refused) << "never full";
+    EXPECT_EQ(refused.error(), Errc::no_space);
+    EXPECT_GT(v.created, 5000u);
+    EXPECT_FALSE(v.store->has_room());
+    ASSERT_TRUE(v.durable());
+
+    v.abandon();  // as a crash leaves it
+    ASSERT_TRUE(v.open());
+    EXPECT_EQ(v.store->live_copies(), 1);
+    EXPECT_EQ(v.store->volume().inode_count, v.created);
+    v.last = v.store->durable().value();
+    for (refused = {}; refused;) refused = v.create();  // what the logs took is free again
+    EXPECT_EQ(refused.error(), Errc::no_space);
+
+    for (InodeNumber number = 2; number <= v.created + 1; ++number) {
+        v.remove(number);
+        if (number % batch == 0) ASSERT_TRUE(v.durable());
+    }
+    for (int i = 0; i < 2000; ++i) {
+        const auto again = v.create();
+        ASSERT_TRUE(again) << i << " " << to_string(again.error());
+    }
+    ASSERT_TRUE(v.durable());
+    EXPECT_TRUE(v.store->has_room());
+    const auto closed = v.world.run(v.store->close(v.ctx()));
+    v.store.reset();
+    EXPECT_TRUE(closed) << to_string(closed.error());
+}
+
+TEST(FullMetadataDisk, a_disk_that_others_filled_is_waited_for_and_not_given_up) {
+    SmallVolume v;
+    ASSERT_TRUE(v.open());
+    for (int i = 0; i < batch; ++i) ASSERT_TRUE(v.create());
+    ASSERT_TRUE(v.durable());
+    v.disk->set_capacity(v.disk->used_bytes());
+    for (int i = 0; i < 20 * batch; ++i) {
+        InodeRow row;
+        row.number = ++v.created + 1;
+        row.symlink = std::string(1000, 's');
+        v.last = v.store->submit({PutInode{row}});
+    }
+    v.world.run_for(100s);
+    EXPECT_LT(v.store->applied(), v.last);
+    EXPECT_EQ(v.store->live_copies(), 1);
+    v.disk->set_capacity(small_disk);
+    ASSERT_TRUE(v.durable());
+    v.world.run_for(5s);
+    EXPECT_EQ(v.store->applied(), v.last);
+    EXPECT_EQ(v.store->live_copies(), 1);
+}
+
+TEST(FullMetadataDisk, an_opening_that_finds_no_space_loses_nothing) {
+    SmallVolume v;
+    ASSERT_TRUE(v.open());
+    for (int i = 0; i < 10 * batch; ++i) ASSERT_TRUE(v.create());
+    ASSERT_TRUE(v.durable());
+    v.abandon();
+    v.disk->set_capacity(v.disk->used_bytes() + (64 << 10));
+    if (const auto opened = v.open(); !opened) {
+        EXPECT_EQ(opened.error(), Errc::no_space) << to_string(opened.error());
+    }
+    v.abandon();
+    v.disk->set_capacity(small_disk);
+    const auto opened = v.open();
+    ASSERT_TRUE(opened) << to_string(opened.error());
+    EXPECT_EQ(v.store->volume().inode_count, v.created);
+}
+
+}  // namespace
+}  // namespace strata::cluster
