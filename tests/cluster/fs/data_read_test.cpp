@@ -270,5 +270,17 @@ TEST(DataReaper, a_chunk_under_a_running_read_keeps_its_shards) {
     EXPECT_LT(f.chunks.chunks.size(), before);
 }
 
+TEST(DataRead, an_extent_without_its_chunk_makes_the_file_unreadable_and_nothing_worse) {
+    DataFixture f;
+    auto file = f.make_file(), other = f.make_file();
+    ASSERT_TRUE(f.write(file, 0, pattern(600'000, 1), Stability::file_sync));
+    ASSERT_TRUE(f.write(other, 0, pattern(5'000, 2), Stability::file_sync));
+    const ChunkId lost = f.applied().extents.begin()->second.chunk;
+    (void)f.meta->submit({DeleteChunk{lost}});
+    f.restart();
+    EXPECT_EQ(f.read(f.load(file->number), 0, 1000).error(), Errc::corrupt);
+    EXPECT_EQ(f.read_all(f.load(other->number)), pattern(5'000, 2));
+}
+
 }  // namespace
 }  // namespace strata::cluster
