@@ -2,6 +2,8 @@
 // VolumeCatalog over the MetaStore.
 #include "cluster/fs/volume_catalog.h"
 
+#include "server/base/cancellation.h"
+
 namespace strata::cluster {
 
 namespace {
@@ -14,6 +16,7 @@ Task<Result<>> VolumeCatalog::catch_up(const Context& ctx) {
     while (meta_.applied() < wanted) {
         if (runtime_.clock->now() >= give_up) co_return fail(Errc::timed_out);
         co_await runtime_.clock->sleep_for(look_again);
+        if (co_await is_cancelled()) co_return fail(Errc::cancelled);
     }
     co_return Result<>{};
 }
