@@ -19,8 +19,8 @@ struct Shape {
 NodeOptions options_of(const Shape& shape) { return {.stores = shape.stores, .policy = shape.policy}; }
 
 Shape shape_of(std::uint64_t seed) {
-    constexpr Shape shapes[] = {{"ec-2+1", 3, 1},   {"ec-2+1", 4, 1}, {"mirror-2", 2, 1},
-                                {"mirror-3", 4, 2}, {"ec-4+2", 6, 2}, {"ec-2+2", 5, 2}, {"mirror-2", 3, 1}};
+    constexpr Shape shapes[] = {{"ec-2+1", 3, 1}, {"ec-2+1", 4, 1}, {"mirror-2", 2, 1}, {"mirror-3", 4, 2},
+                                {"ec-4+2", 6, 2}, {"ec-2+2", 5, 2}, {"mirror-2", 3, 1}};
     return shapes[seed % std::size(shapes)];
 }
 
