@@ -48,7 +48,9 @@ Context Appliance::internal() const {
 Task<Result<>> Appliance::start() {
     const Context ctx = internal();
     const MemoryPlan memory = plan_memory(config_.memory_mib);
-    buffers_ = std::make_unique<BufferPool>(memory.network);
+    // Dirty data and cached blocks keep the buffers that they were received in, within their own bounds: those must not be missing for
+    // what is being received, least of all for the COMMIT that would free them.
+    buffers_ = std::make_unique<BufferPool>(memory.network + memory.dirty + memory.blocks);
 
     StorageConfig storage;
     storage.data = config_.data;

@@ -68,7 +68,7 @@ def enter():
     def end(number, _):
         # unshare ignores these signals, and the first process of a namespace gets them only if it asked for them (run.py does).
         try:
-            with open(f"/proc/{outer.pid}/task/{outer.pid}/children", encoding="ascii") as children:
+            with open(f"/proc/{outer.pid}/task/{outer.pid}/children", encoding="utf-8") as children:
                 inner = [int(word) for word in children.read().split()] or [outer.pid]
             for pid in inner:
                 os.kill(pid, number)

@@ -9,6 +9,8 @@ fill() { # copies until one fails for want of space; the number of whole copies 
   while [ "$copies" -lt 400 ]; do
     if ! cp /run/block "$M/full/$1$copies" 2> /run/full-error || ! sync -f "$M/full" 2>> /run/full-error; then
       rm -f "$M/full/$1$copies"
+      # The kernel remembers the error for the next one who syncs: that would be the next fill.
+      sync -f "$M/full" 2> /dev/null
       grep -q "No space left" /run/full-error && return 0
       cat /run/full-error; return 1
     fi

@@ -129,8 +129,6 @@ def full(stage, where, vers):
 
 SCENARIOS = [
     Scenario("disks", disks, ["4.2"], "two of six stores vanish under load, are replaced and rebuilt; then two others", {"disks"}),
-    Scenario("bitrot", bitrot, [], "bits flip in two of six stores; every byte promised still comes back right", {"disks"},
-             long_versions=["4.2"]),
-    Scenario("full", full, [], "the stores fill up: NFS4ERR_NOSPC, and deletes free them again", {"disks"},
-             long_versions=["4.2"]),
+    Scenario("bitrot", bitrot, ["4.2"], "bits flip in two of six stores; every byte promised still comes back right", {"disks"}),
+    Scenario("full", full, ["4.2"], "the stores fill up: NFS4ERR_NOSPC, and deletes free them again", {"disks"}),
 ]
