@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // fsync_records write DIR LOG STOPFILE SEED   load that remembers what the server promised, until STOPFILE exists
 // fsync_records verify DIR LOG                all that was promised is there with the right bytes
-// fsync_records contend FILE STOPFILE         tries the lock that `write` holds; getting it before STOPFILE exists is a failure
+// fsync_records contend FILE STOPFILE         tries the lock that `write` holds; getting it before STOPFILE exists is a failure;
+//                                             prints `MARK contending` once it was refused
 //
 // A promise is a write followed by a successful fsync, an O_SYNC write that returned, or a name operation that returned. LOG
 // (outside the mount) holds one line a promise that is still in force at the end:
@@ -272,7 +273,7 @@ int contend(const char* path) {
             std::printf("FAIL lock_is_still_held %s\n", strerror(errno));
             return 1;
         }
-        ++refused;
+        if (++refused == 1) std::printf("MARK contending\n");
         usleep(300000);
     }
     std::printf(refused ? "OK lock_is_still_held\n" : "FAIL lock_is_still_held it was never tried\n");
