@@ -11,8 +11,9 @@ constexpr Duration look_again = 2ms, patience = 60s;
 }
 
 Task<Result<>> VolumeCatalog::catch_up(const Context& ctx) {
-    const LogIndex wanted = meta_.durable().value();
+    const LogIndex wanted = meta_.submitted();
     const Instant give_up = std::min(ctx.deadline, runtime_.clock->now() + patience);
+    CO_CHECK_OK(co_await meta_.durable().wait(wanted, *runtime_.clock, give_up));
     while (meta_.applied() < wanted) {
         if (runtime_.clock->now() >= give_up) co_return fail(Errc::timed_out);
         co_await runtime_.clock->sleep_for(look_again);
@@ -42,6 +43,7 @@ Task<Result<bool>> VolumeCatalog::replace(const Context& ctx, const Chunk& befor
 }
 
 Task<Result<std::vector<Chunk>>> VolumeCatalog::list(const Context& ctx, ChunkId after, std::size_t limit) {
+    if (after == ChunkId{}) CO_CHECK_OK(co_await catch_up(ctx));
     CO_TRY(rows, co_await meta_.chunks(ctx, after, limit));
     std::vector<Chunk> chunks;
     chunks.reserve(rows.size());

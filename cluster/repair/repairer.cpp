@@ -45,6 +45,8 @@ void Repairer::start(StripeIo& stripes, StoreSet& stores, ChunkCatalog& catalog)
     stripes_ = &stripes;
     stores_ = &stores;
     catalog_ = &catalog;
+    // What was written with stores missing, or stood on one that was replaced, before the last end.
+    sweep_due_ = true;
     stores.on_change([work = std::weak_ptr<Signal>(work_)] {
         if (const auto signal = work.lock()) kick(*signal);
     });
@@ -227,8 +229,13 @@ Task<> Repairer::rank_reported() {
             bad |= 1u << i;
             if (stores_->online(chunk.places[i].store) != nullptr) act |= 1u << i;
         }
+        const bool in_place = (act & ~bad_shards(chunk)) != 0;  // damaged on a store that works
         if (act == 0) {
             postpone(id);
+            queue_.finish(id);
+        } else if (!in_place && !spare_store_exists(chunk)) {
+            // Written with too few stores there: nothing to do until one comes. Known as not whole all the same.
+            note_no_room(id);
             queue_.finish(id);
         } else {
             queue_.rank(id, chunk.geometry.m - std::popcount(bad));
@@ -290,6 +297,11 @@ void Repairer::postpone(const ChunkId& id) {
     std::lock_guard lock(mutex_);
     if (postponed_.size() >= tried_max) postponed_.clear();
     postponed_[id] = runtime_.clock->now() + config_.poll_interval;
+}
+
+void Repairer::note_no_room(const ChunkId& id) {
+    std::lock_guard lock(mutex_);
+    if (tried_.size() < tried_max) tried_[id] = runtime_.clock->now() + config_.retry_delay;
 }
 
 void Repairer::note(const ChunkId& id, const Result<bool>& mended, std::uint64_t bytes) {

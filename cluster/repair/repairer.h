@@ -81,6 +81,7 @@ private:
     Task<> remove_difference(const Context& ctx, const Chunk& shards_of, const Chunk& kept);
     bool may_try(const ChunkId& id) const;
     void postpone(const ChunkId& id);
+    void note_no_room(const ChunkId& id);
     void note(const ChunkId& id, const Result<bool>& mended, std::uint64_t bytes);
     Context context() const;
 

@@ -45,6 +45,13 @@ Task<Result<std::vector<int>>> StripeIo::scrub(const Context& ctx, const Chunk& 
 
 Task<Result<bool>> StripeIo::cross_check(const Context& ctx, const Chunk& chunk) { return impl_->rebuilder.cross_check(ctx, chunk); }
 
+void StripeIo::committed(const Chunk& chunk) {
+    for (std::size_t i = 0; i < chunk.places.size(); ++i) {
+        const StoreIndex store = chunk.places[i].store;
+        if (store == no_store || impl_->parts.stores.online(store) == nullptr) impl_->parts.damage.damaged(chunk.id, static_cast<int>(i));
+    }
+}
+
 Task<> StripeIo::remove(const Context& ctx, const Chunk& chunk) {
     for (std::size_t i = 0; i < chunk.places.size(); ++i) {
         const auto store = chunk.places[i].store == no_store ? nullptr : impl_->parts.stores.online(chunk.places[i].store);

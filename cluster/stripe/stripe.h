@@ -96,6 +96,9 @@ public:
     virtual Task<Result<Chunk>> write(const Context& ctx, ChunkId id, Geometry wanted, BufferChain data) = 0;
     virtual Task<Result<BufferChain>> read(const Context& ctx, const Chunk& chunk, std::uint32_t offset, std::uint32_t length) = 0;
     virtual Task<> remove(const Context& ctx, const Chunk& chunk) = 0;
+    // The command with the chunk's record was submitted: what is not whole from the beginning, or lost a store meanwhile, is reported, for
+    // no sweep may see it. Any thread, never blocks.
+    virtual void committed(const Chunk&) {}
 };
 
 // Writes and reads chunks. Stateless but for its parts; any thread; one request many stores in parallel.
@@ -123,6 +126,7 @@ public:
     Task<Result<bool>> cross_check(const Context& ctx, const Chunk& chunk);
     // Removes its shards from all usable stores; those on others become orphans, for the collector.
     Task<> remove(const Context& ctx, const Chunk& chunk) override;
+    void committed(const Chunk& chunk) override;
 
 private:
     struct Impl;

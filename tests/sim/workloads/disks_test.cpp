@@ -100,6 +100,7 @@ public:
     // A few calls fail on as many disks as may be lost. What failed for good is replaced.
     void stutter() {
         const auto shaky = some_disks();
+        expect_losses(true);
         for (const int disk : shaky) {
             DiskFaults faults;
             const auto kind = run_.random().below(3);
@@ -109,6 +110,7 @@ public:
         run_.work(5, 30);
         for (const int disk : shaky) run_.node().disk(disk).set_faults({});
         end_and_reopen();
+        expect_losses(false);
         if (run_.sound()) scrub();
     }
 
