@@ -9,6 +9,7 @@
 #include <boost/container/small_vector.hpp>
 
 #include "nfs/rpc/message.h"
+#include "server/base/cancellation.h"
 
 namespace strata::nfs {
 
@@ -160,6 +161,7 @@ Task<bool> Connection::receive(Worker& worker) {
     while (space.empty()) {
         // The server's buffers are all in use: the client waits, its bytes in the kernel's.
         co_await service_.runtime.clock->sleep_for(5ms);
+        if (co_await is_cancelled()) close();
         if (closed_ || service_.runtime.clock->now() > deadline) co_return false;
         space = records_.space();
     }

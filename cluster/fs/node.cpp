@@ -7,7 +7,8 @@
 
 namespace strata::cluster {
 
-Node::Node(InodeRow r) : number(r.number), generation(r.generation), type(r.type), row(std::move(r)), durable_size(row.size) {
+Node::Node(InodeRow r)
+    : number(r.number), generation(r.generation), type(r.type), row(std::move(r)), durable_size(row.size), removed(row.link_count == 0) {
     if (type == vfs::FileType::directory) directory = std::make_unique<Directory>();
     if (!row.acl.empty()) {
         if (auto decoded = vfs::decode_acl(row.acl)) acl = std::make_shared<const vfs::Acl>(std::move(*decoded));

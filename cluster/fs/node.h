@@ -36,7 +36,7 @@ struct Node {
     LogIndex pending = 0;                 // newest command that changed what others see of this node; UNSTABLE writes do not count
     LogIndex pending_any = 0;             // newest command that carries any row of this node: it stays in memory until that is applied
     bool unflushed = false;               // `row` has changes that no command carries yet (UNSTABLE writes)
-    bool removed = false;                 // no names left; content goes when `pins` is zero
+    bool removed = false;                 // no names left, as it was made or loaded, too; content goes when `pins` is zero
     bool dead = false;                    // content gone too: every further use is stale
     std::shared_ptr<const vfs::Acl> acl;  // decoded row.acl
     std::optional<std::map<std::string, std::string>> xattrs;  // loaded

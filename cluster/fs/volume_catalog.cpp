@@ -2,6 +2,8 @@
 // VolumeCatalog over the MetaStore.
 #include "cluster/fs/volume_catalog.h"
 
+#include "server/base/cancellation.h"
+
 namespace strata::cluster {
 
 namespace {
@@ -9,11 +11,13 @@ constexpr Duration look_again = 2ms, patience = 60s;
 }
 
 Task<Result<>> VolumeCatalog::catch_up(const Context& ctx) {
-    const LogIndex wanted = meta_.durable().value();
+    const LogIndex wanted = meta_.submitted();
     const Instant give_up = std::min(ctx.deadline, runtime_.clock->now() + patience);
+    CO_CHECK_OK(co_await meta_.durable().wait(wanted, *runtime_.clock, give_up));
     while (meta_.applied() < wanted) {
         if (runtime_.clock->now() >= give_up) co_return fail(Errc::timed_out);
         co_await runtime_.clock->sleep_for(look_again);
+        if (co_await is_cancelled()) co_return fail(Errc::cancelled);
     }
     co_return Result<>{};
 }

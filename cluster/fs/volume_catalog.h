@@ -24,7 +24,7 @@ public:
     std::optional<std::uint32_t> epoch(std::uint32_t volume) const override;
 
 private:
-    // Waits until all that is durable now is materialised, so that a read sees it.
+    // Waits until all that was submitted is materialised, so that a read sees it.
     Task<Result<>> catch_up(const Context& ctx);
 
     const Runtime& runtime_;

@@ -47,6 +47,8 @@ void Repairer::start(StripeIo& stripes, StoreSet& stores, ChunkCatalog& catalog)
     stripes_ = &stripes;
     stores_ = &stores;
     catalog_ = &catalog;
+    // What was written with stores missing, or stood on one that was replaced, before the last end.
+    sweep_due_ = true;
     stores.on_change([work = std::weak_ptr<Signal>(work_)] {
         if (const auto signal = work.lock()) kick(*signal);
     });

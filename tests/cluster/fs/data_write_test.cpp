@@ -313,9 +313,7 @@ TEST(DataWrite, a_flush_of_thousands_of_pieces_is_committed_in_steps) {
 TEST(DataWrite, healing_is_told_of_every_chunk_that_gets_a_record) {
     DataFixture f;
     std::set<ChunkId> told;
-    f.chunks.on_committed = [&](ChunkId id) {
-        EXPECT_TRUE(told.insert(id).second);
-    };
+    f.chunks.on_committed = [&](ChunkId id) { EXPECT_TRUE(told.insert(id).second); };
     auto file = f.make_file();
     ASSERT_TRUE(f.write(file, 0, pattern(9 << 20, 1), Stability::file_sync));
     std::vector<NodePtr> small;

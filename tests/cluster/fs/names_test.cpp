@@ -137,6 +137,26 @@ TEST_F(Names, an_orphan_of_a_crash_stays_until_it_is_reaped) {
     EXPECT_EQ(error_of(v.fs->get_attributes(ctx, file)), Errc::stale);
 }
 
+TEST_F(Names, an_orphan_that_is_opened_again_after_a_crash_goes_with_its_last_close) {
+    const auto file = make(root, "f");
+    {
+        auto pin = v.run(v.fs->pin(ctx, file));
+        ASSERT_TRUE(v.run(v.fs->remove(ctx, root, "f", RemoveKind::any)));
+        settle();
+        const auto image = v.meta->power_off();
+        pin->reset();
+        v.crash();
+        (void)image;
+    }
+    ctx = v.root();
+    auto reclaimed = v.run(v.fs->pin(ctx, file));
+    ASSERT_TRUE(reclaimed);
+    ASSERT_TRUE(v.run(v.volume->reap_orphans(ctx)));
+    EXPECT_EQ(attributes(file).link_count, 0u);
+    reclaimed->reset();
+    EXPECT_EQ(error_of(v.fs->get_attributes(ctx, file)), Errc::stale);
+}
+
 TEST_F(Names, hard_links_share_the_inode) {
     const auto dir = make(root, "d", true);
     const auto file = make(root, "f");

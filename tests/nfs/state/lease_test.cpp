@@ -122,6 +122,25 @@ TEST_F(Leases, after_a_restart_a_client_takes_back_what_it_had) {
     EXPECT_EQ(client_records(), 2u);
 }
 
+TEST_F(Leases, a_reclaim_gives_nobody_a_right_that_he_has_not) {
+    start();
+    auto& wire = connect();
+    TestClient owner(wire, "owner", {1000, 1000}), other(wire, "other", {2000, 2000});
+    owner.establish();
+    other.establish();
+    const auto secret = open(owner, {.create = true, .mode = 0, .name = "secret"});
+    ASSERT_EQ(secret.status, NfsStatus::ok);
+    ASSERT_EQ(open(other, {.create = true, .name = "own"}).status, NfsStatus::ok);
+    restart();
+    for (auto* client : {&owner, &other}) {
+        reconnect(*client);
+        client->establish(false);
+        auto answers =
+            client->call([&](Ops& ops) { ops.putfh(secret.handle).add(op::open, [](XdrWriter& w) { OpenRequest{.claim = 1}.write(w); }); });
+        EXPECT_EQ(answers.status, client == &owner ? NfsStatus::ok : NfsStatus::access);
+    }
+}
+
 TEST_F(Leases, who_had_nothing_cannot_reclaim) {
     start();
     TestClient a(connect(), "a"), b(connect(), "b");
