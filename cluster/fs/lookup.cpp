@@ -121,7 +121,7 @@ Task<Result<>> ClusterFileSystem::load_until(const Context& ctx, NodePtr dir, st
 
 Task<Result<>> ClusterFileSystem::load_all(const Context& ctx, NodePtr dir) {
     const std::size_t most = volume_.config().directory_entries_max;
-    co_return co_await load_until(ctx, std::move(dir), load_page, [most](Directory& directory) {
+    co_return co_await load_until(ctx, std::move(dir), std::min(load_page, most), [most](Directory& directory) {
         if (directory.size() < most) return false;
         directory.set_large();
         return true;

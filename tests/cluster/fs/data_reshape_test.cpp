@@ -310,9 +310,9 @@ TEST(DataReshape, a_file_of_very_many_extents_is_shortened_in_steps) {
     const LogIndex before = f.meta->submitted();
     ASSERT_TRUE(f.set_size(file, 10 * kib));
     EXPECT_GE(f.meta->submitted() - before, 3u);
+    f.check_references();
     f.crash();
     EXPECT_EQ(f.read_all(f.load(file->number)), pattern(4 * kib, 0) + std::string(4 * kib, '\0') + pattern(4 * kib, 1).substr(0, 2 * kib));
-    f.check_references();
 }
 
 TEST(DataReshape, a_hole_over_very_many_extents_is_made_in_steps) {
