@@ -109,6 +109,7 @@ Task<> Repairer::mend_all() {
 
 Task<> Repairer::watch() {
     while (!tasks_.stopping()) {
+        report_retries();
         const std::uint64_t seen = work_->value();
         bool due = look_at_stores();
         {
@@ -286,11 +287,9 @@ Task<> Repairer::remove_difference(const Context& ctx, const Chunk& shards_of, c
 bool Repairer::may_try(const ChunkId& id) const {
     const Instant now = runtime_.clock->now();
     std::lock_guard lock(mutex_);
-    const auto due = [&](const std::map<ChunkId, Instant>& waiting) {
-        const auto it = waiting.find(id);
-        return it == waiting.end() || now >= it->second;
-    };
-    return due(tried_) && due(postponed_);
+    const auto tried = tried_.find(id);
+    const auto postponed = postponed_.find(id);
+    return (tried == tried_.end() || now >= tried->second.when) && (postponed == postponed_.end() || now >= postponed->second);
 }
 
 void Repairer::postpone(const ChunkId& id) {
@@ -301,7 +300,28 @@ void Repairer::postpone(const ChunkId& id) {
 
 void Repairer::note_no_room(const ChunkId& id) {
     std::lock_guard lock(mutex_);
-    if (tried_.size() < tried_max) tried_[id] = runtime_.clock->now() + config_.retry_delay;
+    try_again_later(id, 0);
+}
+
+void Repairer::try_again_later(const ChunkId& id, std::uint32_t shards) {
+    const Instant when = runtime_.clock->now() + config_.retry_delay;
+    if (tried_.empty() || when < next_retry_) next_retry_ = when;
+    if (tried_.size() < tried_max) tried_[id] = {when, shards};
+}
+
+// The stores may have changed while a chunk was at work, or have room again without any change that a sweep would follow.
+void Repairer::report_retries() {
+    const Instant now = runtime_.clock->now();
+    std::lock_guard lock(mutex_);
+    if (tried_.empty() || now < next_retry_) return;
+    next_retry_ = Instant::max();
+    for (auto it = tried_.begin(); it != tried_.end();) {
+        const bool again = it->second.when <= now && queue_.has_room();
+        if (again) (void)queue_.report(it->first, it->second.shards);
+        if (!again) next_retry_ = std::min(next_retry_, std::max(it->second.when, now));
+        it = again ? tried_.erase(it) : std::next(it);
+    }
+    kick(*work_);
 }
 
 void Repairer::note(const ChunkId& id, const Result<bool>& mended, std::uint64_t bytes) {
@@ -316,7 +336,7 @@ void Repairer::note(const ChunkId& id, const Result<bool>& mended, std::uint64_t
     }
     log_.warning("chunk not mended",
                  {{"volume", id.volume}, {"epoch", id.epoch}, {"counter", id.counter}, {"error", to_string(mended.error())}});
-    if (tried_.size() < tried_max) tried_[id] = runtime_.clock->now() + config_.retry_delay;
+    try_again_later(id, UINT32_MAX);
 }
 
 }  // namespace strata::cluster

@@ -82,6 +82,8 @@ private:
     bool may_try(const ChunkId& id) const;
     void postpone(const ChunkId& id);
     void note_no_room(const ChunkId& id);
+    void try_again_later(const ChunkId& id, std::uint32_t shards);  // mutex held
+    void report_retries();
     void note(const ChunkId& id, const Result<bool>& mended, std::uint64_t bytes);
     Context context() const;
 
@@ -96,7 +98,12 @@ private:
 
     mutable std::mutex mutex_;  // guards the rest of the state
     RepairProgress progress_;
-    std::map<ChunkId, Instant> tried_;      // what could not be mended, and when it may be tried again
+    struct Retry {
+        Instant when;
+        std::uint32_t shards = 0;  // to look at, beside those that are lost with their stores
+    };
+    std::map<ChunkId, Retry> tried_;        // what could not be mended, and when it is tried again
+    Instant next_retry_;                    // no earlier is any
     std::map<ChunkId, Instant> postponed_;  // on a store that may come back soon: not looked up at each read
     std::map<StoreIndex, StoreView> views_;
     bool sweep_due_ = false;
