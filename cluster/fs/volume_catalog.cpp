@@ -29,6 +29,16 @@ Task<Result<std::optional<Chunk>>> VolumeCatalog::get(const Context& ctx, ChunkI
     co_return std::optional(std::move(row->chunk));
 }
 
+Task<Result<std::map<ChunkId, Chunk>>> VolumeCatalog::get_all(const Context& ctx, std::vector<ChunkId> ids) {
+    CO_CHECK_OK(co_await catch_up(ctx));
+    std::map<ChunkId, Chunk> records;
+    for (const auto& id : ids) {
+        CO_TRY(row, co_await meta_.chunk(ctx, id));
+        if (row) records.emplace(id, std::move(row->chunk));
+    }
+    co_return records;
+}
+
 // Only the repairer moves chunks, one move a chunk at a time, so nothing can come between the look and the command but the chunk's end,
 // and of a chunk that is gone the command does nothing.
 Task<Result<bool>> VolumeCatalog::replace(const Context& ctx, const Chunk& before, const Chunk& after) {

@@ -18,6 +18,7 @@ public:
         : runtime_(runtime), meta_(meta), on_moved_(std::move(on_moved)) {}
 
     Task<Result<std::optional<Chunk>>> get(const Context& ctx, ChunkId id) override;
+    Task<Result<std::map<ChunkId, Chunk>>> get_all(const Context& ctx, std::vector<ChunkId> ids) override;
     Task<Result<bool>> replace(const Context& ctx, const Chunk& before, const Chunk& after) override;
     Task<Result<std::vector<Chunk>>> list(const Context& ctx, ChunkId after, std::size_t limit) override;
     std::optional<std::uint32_t> epoch(std::uint32_t volume) const override;

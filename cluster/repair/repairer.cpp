@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <bit>
 
+#include <boost/asio/this_coro.hpp>
+
 #include "cluster/stripe/layout.h"
 
 namespace strata::cluster {
@@ -66,7 +68,7 @@ RepairProgress Repairer::progress() const {
     RepairProgress out = progress_;
     out.sweeping = out.sweeping || sweep_due_;  // one that is due counts
     out.waiting = queue_.size();
-    out.unmendable = tried_.size();
+    out.unmendable = tried_.size() + unplaced_.size();
     return out;
 }
 
@@ -74,7 +76,7 @@ void Repairer::sweep_soon() {
     {
         std::lock_guard lock(mutex_);
         sweep_due_ = true;
-        tried_.clear();
+        for (auto& [id, retry] : tried_) retry.due = Instant{0};
     }
     kick(*work_);
 }
@@ -92,15 +94,18 @@ Task<Result<>> Repairer::wait_idle(Instant deadline) {
 Task<> Repairer::mend_all() {
     while (!tasks_.stopping()) {
         const std::uint64_t seen = work_->value();
+        bool idle = false, room = false;
         co_await rank_reported();
-        if (const auto id = queue_.next()) {
-            co_await mend(*id);
-            continue;
-        }
-        bool idle = false;
         {
             std::lock_guard lock(mutex_);
             idle = !progress_.sweeping && !sweep_due_ && queue_.size() == 0;
+            room = mending_ < config_.at_once;
+        }
+        if (room) {
+            if (const auto id = queue_.next()) {
+                co_await begin_to_mend(*id);
+                continue;
+            }
         }
         if (idle) kick(idle_);
         (void)co_await work_->wait(seen + 1, *runtime_.clock, runtime_.clock->now() + config_.poll_interval);
@@ -109,18 +114,20 @@ Task<> Repairer::mend_all() {
 
 Task<> Repairer::watch() {
     while (!tasks_.stopping()) {
-        report_retries();
         const std::uint64_t seen = work_->value();
         bool due = look_at_stores();
+        due = room_came() || due;
         {
             std::lock_guard lock(mutex_);
-            due = std::exchange(sweep_due_, false) || due;
+            due = std::exchange(sweep_due_, false) || runtime_.clock->now() >= sweep_at_ || due;
             progress_.sweeping = due;
             if (due) {  // another set of stores: what could not be mended may be now
-                tried_.clear();
+                sweep_at_ = Instant::max();
+                for (auto& [id, retry] : tried_) retry.due = Instant{0};
                 postponed_.clear();
             }
         }
+        try_again();
         if (due && !co_await sweep()) {
             co_await runtime_.clock->sleep_for(config_.poll_interval);  // whatever failed fails again now
             continue;
@@ -147,6 +154,32 @@ bool Repairer::look_at_stores() {
         view.acted = due = true;
     }
     return due;
+}
+
+bool Repairer::room_came() const {
+    std::optional<Chunk> waiting;
+    {
+        std::lock_guard lock(mutex_);
+        waiting = unplaced_chunk_;
+    }
+    return waiting && spare_store_exists(*waiting);
+}
+
+void Repairer::try_again() {
+    const Instant now = runtime_.clock->now();
+    std::vector<std::pair<ChunkId, std::uint32_t>> due;
+    {
+        std::lock_guard lock(mutex_);
+        for (auto& [id, retry] : tried_) {
+            if (retry.due > now) continue;
+            retry.due = now + config_.retry_delay;
+            due.emplace_back(id, retry.bad);
+        }
+    }
+    for (const auto& [id, bad] : due) {
+        if (!queue_.report(id, bad)) break;  // the others come with the next turn
+    }
+    if (!due.empty()) kick(*work_);
 }
 
 bool Repairer::lost(const ShardPlace& place) const {
@@ -180,6 +213,8 @@ Task<bool> Repairer::sweep() {
     {
         std::lock_guard lock(mutex_);
         progress_.swept = 0;
+        unplaced_.clear();
+        unplaced_chunk_.reset();
     }
     while (!tasks_.stopping()) {
         const auto page = co_await catalog_->list(context(), after, sweep_page);
@@ -193,7 +228,11 @@ Task<bool> Repairer::sweep() {
         if (page->empty()) break;
         for (const Chunk& chunk : *page) {
             const std::uint32_t bad = bad_shards(chunk);
-            if (bad == 0 || !spare_store_exists(chunk)) continue;
+            if (bad == 0) continue;
+            if (!spare_store_exists(chunk)) {
+                note_unplaced(chunk);
+                continue;
+            }
             while (!queue_.has_room() && !tasks_.stopping()) co_await runtime_.clock->sleep_for(100ms);
             (void)queue_.report(chunk.id, bad);
             kick(*work_);
@@ -218,25 +257,30 @@ Task<> Repairer::rank_reported() {
         if (!reported) co_return;
         const auto& [id, told] = *reported;
         const auto record = co_await catalog_->get(context(), id);
-        if (!record || !*record) {
-            queue_.finish(id);
+        if (!record) {
+            log_.warning("the record of a damaged chunk cannot be read", {{"error", to_string(record.error())}});
+            give_up(id, config_.poll_interval);
+            continue;
+        }
+        if (!*record) {
+            forget(id);
             continue;
         }
         const Chunk& chunk = **record;
         // A store that is missing for a short while costs no rebuild; the sweep comes back to it.
-        std::uint32_t bad = bad_shards(chunk), act = bad;
+        const std::uint32_t lost_shards = bad_shards(chunk);
+        std::uint32_t bad = lost_shards, act = lost_shards;
         for (std::size_t i = 0; i < chunk.places.size(); ++i) {
             if ((told >> i & 1u) == 0) continue;
             bad |= 1u << i;
             if (stores_->online(chunk.places[i].store) != nullptr) act |= 1u << i;
         }
-        const bool in_place = (act & ~bad_shards(chunk)) != 0;  // damaged on a store that works
         if (act == 0) {
             postpone(id);
             queue_.finish(id);
-        } else if (!in_place && !spare_store_exists(chunk)) {
-            // Written with too few stores there: nothing to do until one comes. Known as not whole all the same.
-            note_no_room(id);
+        } else if (act == lost_shards && !spare_store_exists(chunk)) {
+            note_unplaced(chunk);  // a sweep comes back to it when there is room
+            postpone(id);
             queue_.finish(id);
         } else {
             queue_.rank(id, chunk.geometry.m - std::popcount(bad));
@@ -244,33 +288,72 @@ Task<> Repairer::rank_reported() {
     }
 }
 
-Task<> Repairer::mend(ChunkId id) {
-    const auto record = co_await catalog_->get(context(), id);
-    if (record && *record) {
-        const Chunk& chunk = **record;
-        co_await bucket_.take(chunk.length);
-        if (!tasks_.stopping()) note(id, co_await mend_chunk(context(), chunk), chunk.length);
+Task<> Repairer::begin_to_mend(ChunkId id) {
+    auto record = co_await catalog_->get(context(), id);
+    if (!record) {
+        give_up(id, config_.poll_interval);
+        co_return;
     }
-    queue_.finish(id);
+    if (!*record) {
+        forget(id);
+        co_return;
+    }
+    co_await bucket_.take((*record)->length);
+    {
+        std::lock_guard lock(mutex_);
+        ++mending_;
+    }
+    const Executor home = co_await boost::asio::this_coro::executor;
+    if (tasks_.spawn(home, [this, chunk = std::move(**record)] { return mend(chunk); })) co_return;
+    std::lock_guard lock(mutex_);
+    --mending_;
 }
 
-// True: something was mended. False: nothing was to do any more.
-Task<Result<bool>> Repairer::mend_chunk(const Context& ctx, const Chunk& before) {
+Task<> Repairer::mend(Chunk chunk) {
+    const auto mended = co_await mend_chunk(context(), chunk);
+    const ChunkId id = chunk.id;
+    if (mended) {
+        {
+            std::lock_guard lock(mutex_);
+            tried_.erase(id);
+            unplaced_.erase(id);
+            if (mended->changed) {
+                ++progress_.mended;
+                progress_.mended_bytes += chunk.length;
+            }
+        }
+        queue_.finish(id, mended->shards);
+    } else {
+        log_.warning("chunk not mended",
+                     {{"volume", id.volume}, {"epoch", id.epoch}, {"counter", id.counter}, {"error", to_string(mended.error())}});
+        give_up(id, config_.retry_delay);
+    }
+    {
+        std::lock_guard lock(mutex_);
+        --mending_;
+    }
+    kick(*work_);
+}
+
+Task<Result<Repairer::Mended>> Repairer::mend_chunk(const Context& ctx, const Chunk& before) {
     CO_TRY(bad, co_await stripes_->scrub(ctx, before));
-    if (bad.empty()) co_return false;
-    CO_TRY(after, co_await stripes_->rebuild(ctx, before));
+    if (bad.empty()) co_return Mended{};
+    Mended mended;
+    for (const int shard : bad) mended.shards |= 1u << shard;
+    CO_TRY(after, co_await stripes_->rebuild(ctx, before, std::move(bad)));
     if (after != before) {
         CO_TRY(committed, co_await catalog_->replace(ctx, before, after));
         if (!committed) {
             // The record changed or went meanwhile: what we made is of use only if the present one names it.
             CO_TRY(now, co_await catalog_->get(ctx, before.id));
             co_await remove_difference(ctx, after, now ? *now : Chunk{});
-            co_return false;
+            co_return Mended{};
         }
         co_await remove_difference(ctx, before, after);
     }
     if (bad_shards(after) != 0) co_return fail(Errc::no_space, "no store has room for what is lost");
-    co_return true;
+    mended.changed = true;
+    co_return mended;
 }
 
 // Removes the shards of one record that the other does not name at the same place.
@@ -287,9 +370,9 @@ Task<> Repairer::remove_difference(const Context& ctx, const Chunk& shards_of, c
 bool Repairer::may_try(const ChunkId& id) const {
     const Instant now = runtime_.clock->now();
     std::lock_guard lock(mutex_);
-    const auto tried = tried_.find(id);
+    if (const auto tried = tried_.find(id); tried != tried_.end() && now < tried->second.due) return false;
     const auto postponed = postponed_.find(id);
-    return (tried == tried_.end() || now >= tried->second.when) && (postponed == postponed_.end() || now >= postponed->second);
+    return postponed == postponed_.end() || now >= postponed->second;
 }
 
 void Repairer::postpone(const ChunkId& id) {
@@ -298,45 +381,29 @@ void Repairer::postpone(const ChunkId& id) {
     postponed_[id] = runtime_.clock->now() + config_.poll_interval;
 }
 
-void Repairer::note_no_room(const ChunkId& id) {
+void Repairer::note_unplaced(const Chunk& chunk) {
     std::lock_guard lock(mutex_);
-    try_again_later(id, 0);
+    if (unplaced_.size() < tried_max) unplaced_.insert(chunk.id);
+    unplaced_chunk_ = chunk;
 }
 
-void Repairer::try_again_later(const ChunkId& id, std::uint32_t shards) {
-    const Instant when = runtime_.clock->now() + config_.retry_delay;
-    if (tried_.empty() || when < next_retry_) next_retry_ = when;
-    if (tried_.size() < tried_max) tried_[id] = {when, shards};
-}
-
-// The stores may have changed while a chunk was at work, or have room again without any change that a sweep would follow.
-void Repairer::report_retries() {
-    const Instant now = runtime_.clock->now();
+void Repairer::give_up(const ChunkId& id, Duration delay) {
+    const std::uint32_t bad = queue_.give_up(id);
     std::lock_guard lock(mutex_);
-    if (tried_.empty() || now < next_retry_) return;
-    next_retry_ = Instant::max();
-    for (auto it = tried_.begin(); it != tried_.end();) {
-        const bool again = it->second.when <= now && queue_.has_room();
-        if (again) (void)queue_.report(it->first, it->second.shards);
-        if (!again) next_retry_ = std::min(next_retry_, std::max(it->second.when, now));
-        it = again ? tried_.erase(it) : std::next(it);
+    if (tried_.size() < tried_max || tried_.contains(id)) {
+        tried_[id] = {runtime_.clock->now() + delay, bad};
+    } else {  // too many to remember
+        sweep_at_ = std::min(sweep_at_, runtime_.clock->now() + config_.retry_delay);
     }
-    kick(*work_);
 }
 
-void Repairer::note(const ChunkId& id, const Result<bool>& mended, std::uint64_t bytes) {
-    std::lock_guard lock(mutex_);
-    if (mended) {
+void Repairer::forget(const ChunkId& id) {
+    {
+        std::lock_guard lock(mutex_);
         tried_.erase(id);
-        if (*mended) {
-            ++progress_.mended;
-            progress_.mended_bytes += bytes;
-        }
-        return;
+        unplaced_.erase(id);
     }
-    log_.warning("chunk not mended",
-                 {{"volume", id.volume}, {"epoch", id.epoch}, {"counter", id.counter}, {"error", to_string(mended.error())}});
-    try_again_later(id, UINT32_MAX);
+    queue_.finish(id);
 }
 
 }  // namespace strata::cluster
