@@ -44,6 +44,7 @@ struct Node {
     std::unique_ptr<FileData> data;  // made by the data engine at first use
 
     std::atomic<std::uint32_t> pins{0};  // open files
+    bool evicted = false;                // out of the node table: who meets it through a weak pointer leaves it
     std::size_t weighed = 0;             // bytes that the node table counts for it
 
     vfs::Attributes attributes() const;  // mutex held

@@ -109,6 +109,7 @@ void NodeTable::evict_some(Shard& s, Evicted& evicted) {
         if (evict) {
             std::unique_lock lock(node.mutex, std::try_to_lock);
             evict = lock.owns_lock() && evictable_(node);
+            if (evict) node.evicted = true;
         }
         if (!evict) {
             ++s.hand;

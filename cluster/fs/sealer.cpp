@@ -130,7 +130,7 @@ Task<Result<>> Sealer::rewrite(NodePtr node, std::uint64_t from, std::uint64_t t
     std::vector<Run> work;
     {
         std::lock_guard lock(node->mutex);
-        if (node->dead || !node->data->loaded || std::exchange(node->data->rewriting, true)) co_return Result<>{};
+        if (node->dead || node->evicted || !node->data->loaded || std::exchange(node->data->rewriting, true)) co_return Result<>{};
         work = runs(*node, from, to, only_ragged);
     }
     Result<> outcome;

@@ -15,6 +15,30 @@ constexpr std::size_t extents_of_chunk_max = 4096;  // more: it is in use
 constexpr std::size_t rewrites_per_file = 256;      // the others next time
 constexpr int rest_in_seal_ages = 12;               // after a walk over all files
 
+// Contiguous extents that the sealer would make one of.
+class RaggedRun {
+public:
+    // True: the run that ends with this extent is worth it.
+    bool add(const ExtentRow& extent, const Chunk& chunk, const Policy& policy) {
+        const bool replicated = chunk.geometry.k == 1 && policy.full.k > 1;
+        if (extent.length >= coded_size_min && !replicated) {
+            extents_ = 0;
+            return false;
+        }
+        if (extents_ == 0 || extent.offset != end_ || extent.offset / region_size != begin_ / region_size) {
+            begin_ = extent.offset;
+            extents_ = 0;
+        }
+        ++extents_;
+        end_ = extent.offset + extent.length;
+        return end_ - begin_ >= coded_size_min && (extents_ > 1 || replicated);
+    }
+
+private:
+    std::uint64_t begin_ = 0, end_ = 0;
+    std::size_t extents_ = 0;
+};
+
 }  // namespace
 
 Task<Result<bool>> Survey::mostly_dead(const Chunk& chunk) {
@@ -66,6 +90,7 @@ Task<Result<>> Survey::look_at(const InodeRow& row, Duration age) {
     if (core_.clock().wall_time().seconds - row.modify_time.seconds < age / 1s) co_return Result<>{};
     const Policy policy = core_.parts.policy(row.domain);
     bool ragged = false;
+    RaggedRun run;
     std::vector<ExtentRow> rewrites;
     std::map<ChunkId, Chunk> sources;
     for (std::uint64_t from = 0; !core_.stopping;) {
@@ -76,8 +101,7 @@ Task<Result<>> Survey::look_at(const InodeRow& row, Duration age) {
             const auto at = chunks.find(extent.chunk);
             if (at == chunks.end()) continue;  // allocated only, or damaged: who reads it will be told
             const Chunk& chunk = at->second;
-            const bool replicated = chunk.geometry.k == 1 && policy.full.k > 1;
-            if (row.size >= coded_size_min && (extent.length < coded_size_min || replicated)) ragged = true;
+            ragged = run.add(extent, chunk, policy) || ragged;
             if (extent.length * 2 >= chunk.length || rewrites.size() == rewrites_per_file) continue;
             CO_TRY(dead, co_await mostly_dead(chunk));
             if (!dead) continue;

@@ -2,6 +2,7 @@
 // Questions to stores run in coroutines of their own, so that nobody has to wait for an answer that does not come.
 #include "cluster/stripe/store_watch.h"
 
+#include <algorithm>
 #include <exception>
 #include <optional>
 #include <utility>
@@ -33,27 +34,34 @@ Task<Result<>> ask_verify(std::shared_ptr<ChunkStore> store, Context ctx, ShardK
 
 }  // namespace
 
-// Since when which store owes an answer. An entry's store lives: the question that made the entry holds it.
+// Since when which store has given no answer at all, though it owes one. Stores are told apart by their addresses, which nobody follows.
 class StoreWatch::Silence {
 public:
-    // True: it is the first.
+    void answered(const ChunkStore& store, Instant now) {
+        std::lock_guard lock(mutex_);
+        stores_[&store] = {now, std::nullopt};
+    }
+    // What it was asked at `asked` is not answered. True: it was not silent yet.
     bool begin(const ChunkStore& store, Instant asked) {
         std::lock_guard lock(mutex_);
-        return since_.try_emplace(&store, asked).second;
-    }
-    void end(const ChunkStore& store) {
-        std::lock_guard lock(mutex_);
-        since_.erase(&store);
+        Known& known = stores_[&store];
+        if (known.silent_since) return false;
+        known.silent_since = std::max(asked, known.answered);
+        return true;
     }
     std::optional<Instant> since(const ChunkStore& store) const {
         std::lock_guard lock(mutex_);
-        const auto at = since_.find(&store);
-        return at == since_.end() ? std::nullopt : std::optional(at->second);
+        const auto at = stores_.find(&store);
+        return at == stores_.end() ? std::nullopt : at->second.silent_since;
     }
 
 private:
+    struct Known {
+        Instant answered{0};
+        std::optional<Instant> silent_since;
+    };
     mutable std::mutex mutex_;
-    std::map<const ChunkStore*, Instant> since_;
+    std::map<const ChunkStore*, Known> stores_;
 };
 
 StoreWatch::StoreWatch(const Runtime& runtime, StoreSet& stores, StripeTimes times)
@@ -72,12 +80,13 @@ Task<Result<T>> StoreWatch::answer_of(const Context& ctx, StoreIndex index, std:
     const Instant asked = runtime_.clock->now();
     const Executor home = co_await boost::asio::this_coro::executor;
     auto answer = std::make_shared<Answer<T>>();
-    boost::asio::co_spawn(home, std::move(question), [answer, store, silence = silence_](std::exception_ptr error, Result<T> result) {
-        if (error) std::rethrow_exception(error);  // a bug: stores return their errors
-        silence->end(*store);
-        answer->result.emplace(std::move(result));
-        answer->given.raise(1);
-    });
+    boost::asio::co_spawn(home, std::move(question),
+                          [answer, store, silence = silence_, clock = runtime_.clock](std::exception_ptr error, Result<T> result) {
+                              if (error) std::rethrow_exception(error);  // a bug: stores return their errors
+                              silence->answered(*store, clock->now());
+                              answer->result.emplace(std::move(result));
+                              answer->given.raise(1);
+                          });
     const Instant give_up = std::min(ctx.deadline, asked + patience);
     auto given = co_await answer->given.wait(1, *runtime_.clock, give_up);
     if (!given && !answer->result) {
