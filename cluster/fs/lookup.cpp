@@ -4,6 +4,7 @@
 
 #include "cluster/fs/cluster_file_system.h"
 #include "server/vfs/acl.h"
+#include "server/vfs/utf8.h"
 
 namespace strata::cluster {
 
@@ -12,37 +13,13 @@ namespace {
 constexpr std::size_t load_page = 4096;  // rows a read
 constexpr std::size_t probe_page = 16;   // the first may have been removed already
 
-// One step of UTF-8 (RFC 3629: shortest form, no surrogates); 0: malformed.
-std::size_t utf8_step(std::string_view s) {
-    const auto byte = [&](std::size_t i) { return i < s.size() ? static_cast<unsigned char>(s[i]) : 0u; };
-    const auto follows = [&](std::size_t i) { return (byte(i) & 0xc0u) == 0x80u; };
-    const unsigned b = byte(0);
-    if (b < 0x80) return 1;
-    if (b >= 0xc2 && b < 0xe0) return follows(1) ? 2 : 0;
-    if (b >= 0xe0 && b < 0xf0) {
-        if (b == 0xe0 && byte(1) < 0xa0) return 0;
-        if (b == 0xed && byte(1) >= 0xa0) return 0;
-        return follows(1) && follows(2) ? 3 : 0;
-    }
-    if (b >= 0xf0 && b < 0xf5) {
-        if (b == 0xf0 && byte(1) < 0x90) return 0;
-        if (b == 0xf4 && byte(1) >= 0x90) return 0;
-        return follows(1) && follows(2) && follows(3) ? 4 : 0;
-    }
-    return 0;
-}
-
 }  // namespace
 
 Result<> check_name(std::string_view name) {
     if (name.size() > vfs::name_size_max) return fail(Errc::name_too_long);
     if (name.empty() || name == "." || name == "..") return fail(Errc::bad_name);
     if (name.find('/') != std::string_view::npos || name.find('\0') != std::string_view::npos) return fail(Errc::bad_name);
-    for (std::size_t i = 0; i < name.size();) {
-        const std::size_t step = utf8_step(name.substr(i));
-        if (step == 0) return fail(Errc::bad_name);
-        i += step;
-    }
+    if (!vfs::is_utf8(name)) return fail(Errc::bad_name);
     return {};
 }
 

@@ -113,7 +113,7 @@ TEST(DataRead, a_moved_chunk_is_read_at_its_new_places) {
     ASSERT_TRUE(f.write(file, 0, pattern(mib, 1), Stability::file_sync));
     f.restart();
     file = f.load(file->number);
-    ASSERT_TRUE(f.run(f.data->prepare(f.ctx(), file)));  // with the old places
+    ASSERT_TRUE(f.run(f.data->prepare(f.ctx(), file, mib)));  // with the old places
     Chunk chunk = f.applied().chunks.begin()->second.chunk;
     chunk.places[0].store = 77;
     f.data->chunk_moved(chunk);

@@ -71,6 +71,10 @@ TEST_F(Opens, a_guessed_verifier_opens_nobody_elses_file) {
     EXPECT_EQ(open(maker, {.create = true, .how = 3, .verifier = 11, .name = "exclusive"}).status, NfsStatus::ok);
 }
 
+TEST_F(Opens, an_exclusive_create_takes_no_size) {
+    EXPECT_EQ(open(*a, {.create = true, .how = 3, .size = 0, .verifier = 11, .name = "f"}).status, NfsStatus::inval);
+}
+
 TEST_F(Opens, size_zero_truncates_but_not_where_an_open_denies_writing) {
     const auto first = open(*a, {.create = true, .name = "f"});
     EXPECT_EQ(write(*a, first.handle, first.stateid, "bytes"), NfsStatus::ok);
