@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finding objects: nodes, names, parents, and what else only looks.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "cluster/fs/cluster_file_system.h"
