@@ -32,6 +32,14 @@ void StripeReader::Failures::add(int shard, const Error& error) {
     }
 }
 
+void StripeReader::Failures::add_untried(const Chunk& chunk, std::span<const int> have) {
+    for (int shard = 0; shard < chunk.geometry.shards(); ++shard) {
+        if (has(shard) || std::ranges::find(have, shard) != have.end()) continue;
+        const bool written = chunk.places[static_cast<std::size_t>(shard)].store != no_store;
+        add(shard, written ? Errc::store_missing : Errc::not_found);
+    }
+}
+
 Error StripeReader::Failures::verdict() const {
     if (corrupt) return {Errc::corrupt, "more shards are damaged than the redundancy can mend"};
     if (unreachable) return {Errc::io, "more stores are lost than the redundancy can mend"};
@@ -103,6 +111,7 @@ Task<Result<BufferChain>> StripeReader::read_replica(const Context& ctx, const C
             failures.add(shard, bytes.error());
         }
     }
+    failures.add_untried(chunk, {});
     co_return fail(failures.verdict());
 }
 
@@ -194,11 +203,7 @@ Task<Result<std::vector<Slice>>> StripeReader::reconstruct(const Context& ctx, c
         }
     }
     if (have.size() < k) {
-        for (int shard = 0; shard < chunk.geometry.shards(); ++shard) {
-            if (failures.has(shard) || std::ranges::find(have, shard) != have.end()) continue;
-            const bool written = chunk.places[static_cast<std::size_t>(shard)].store != no_store;
-            failures.add(shard, written ? Errc::store_missing : Errc::not_found);
-        }
+        failures.add_untried(chunk, have);
         co_return fail(failures.verdict());
     }
     const bool whole = range.length() == chunk.shard_length;

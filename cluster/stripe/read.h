@@ -39,6 +39,8 @@ private:
         bool corrupt = false, unreachable = false, other = false;
         bool has(int shard) const;
         void add(int shard, const Error& error);
+        // The shards that were not asked for, because their stores are out of reach or never had them.
+        void add_untried(const Chunk& chunk, std::span<const int> have);
         Error verdict() const;
     };
 
