@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "server/base/crc32c.h"
+#include "server/vfs/utf8.h"
+
 namespace strata::nfs {
 
 void Compound::begin(std::uint32_t new_xid, std::uint32_t flavor) {
@@ -14,7 +17,7 @@ void Compound::begin(std::uint32_t new_xid, std::uint32_t flavor) {
     ctx.log = &service.log;
     ctx.caller = &caller;
     ctx.commit_point = &commit_point;
-    ctx.deadline = Instant::max();
+    ctx.deadline = service.request_deadline();
     ctx.trace_id = (connection.id << 32) | new_xid;
     const auto version = service.parts.shares->version();
     if (connection.shares == nullptr || connection.shares->version() != version) {
@@ -51,6 +54,11 @@ NfsStatus Compound::resolve(Stateid& stateid) const {
     if (current_stateid == Stateid::invalid()) return NfsStatus::bad_stateid;
     stateid = current_stateid;
     return NfsStatus::ok;
+}
+
+std::uint32_t checksum_of_request(Bytes rest) {
+    constexpr std::size_t checksummed_max = 4096;
+    return crc32c(rest.first(std::min(rest.size(), checksummed_max))) ^ static_cast<std::uint32_t>(rest.size());
 }
 
 HandleBytes Compound::handle_of(const FileRef& file) const {
@@ -91,37 +99,12 @@ Task<NfsStatus> directory_status(Compound& compound, const FileRef& file, NfsSta
     co_return attributes->type == vfs::FileType::symlink ? NfsStatus::symlink : NfsStatus::notdir;
 }
 
-namespace {
-
-// Length of the UTF-8 sequence at the start of `s`; 0 if it is none. Overlong forms, surrogates and what lies past U+10FFFF are refused.
-std::size_t utf8_sequence(std::string_view s) {
-    const auto at = [&](std::size_t i) { return static_cast<unsigned char>(s[i]); };
-    const auto lead = at(0);
-    if (lead < 0x80) return 1;
-    const std::size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-    if (lead < 0xc2 || lead > 0xf4 || s.size() < size) return 0;
-    for (std::size_t i = 1; i < size; ++i) {
-        if ((at(i) & 0xc0) != 0x80) return 0;
-    }
-    if ((lead == 0xe0 && at(1) < 0xa0) || (lead == 0xed && at(1) > 0x9f) || (lead == 0xf0 && at(1) < 0x90) ||
-        (lead == 0xf4 && at(1) > 0x8f)) {
-        return 0;
-    }
-    return size;
-}
-
-}  // namespace
-
 NfsStatus check_name(std::string_view name) {
     if (name.empty()) return NfsStatus::inval;
     if (name.size() > vfs::name_size_max) return NfsStatus::nametoolong;
     if (name == "." || name == "..") return NfsStatus::badname;
-    for (std::size_t i = 0; i < name.size();) {
-        if (name[i] == '/' || name[i] == '\0') return NfsStatus::badchar;
-        const auto size = utf8_sequence(name.substr(i));
-        if (size == 0) return NfsStatus::inval;
-        i += size;
-    }
+    if (name.find_first_of(std::string_view("/\0", 2)) != std::string_view::npos) return NfsStatus::badchar;
+    if (!vfs::is_utf8(name)) return NfsStatus::inval;
     return NfsStatus::ok;
 }
 

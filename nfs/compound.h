@@ -52,7 +52,7 @@ struct Compound {
     std::uint32_t minor_version = 0;
     std::uint32_t operation_count = 0;
     std::uint32_t operation_index = 0;  // of the operation that runs
-    bool keep_error_body = false;       // set by a handler whose error has a body of its own (LOCK's denied, SETATTR)
+    bool keep_error_body = false;       // set by a handler whose error has a body of its own (LOCK's denied), or that replays one
 
     // --- session (minor version 1 and up; null before SEQUENCE) ---
     std::shared_ptr<Session> session;
@@ -99,6 +99,10 @@ struct Compound {
     // Attributes of any FileRef, the pseudo root included.
     Task<Result<vfs::Attributes>> attributes_of(const FileRef& file) const;
 };
+
+// What tells a request from another that uses its xid or slot: of its arguments' bytes the first ones, and how many they are. The payload
+// of a large WRITE need not be read for it.
+std::uint32_t checksum_of_request(Bytes rest);
 
 // How a COMPOUND ended.
 enum class Outcome : std::uint8_t {

@@ -9,12 +9,14 @@
 #include <boost/container/small_vector.hpp>
 
 #include "nfs/rpc/message.h"
+#include "nfs/state/session.h"
+#include "server/base/cancellation.h"
 
 namespace strata::nfs {
 
 namespace {
 
-constexpr std::uint32_t nfs_cb_null = 0, proc_compound = 1;
+constexpr std::uint32_t proc_null = 0, proc_compound = 1;
 constexpr std::uint32_t last_fragment = 0x80000000u;
 // A reply starts in a fresh buffer unless this much is left of the last one's: most replies are smaller.
 constexpr std::size_t reply_room = 1024;
@@ -23,6 +25,8 @@ constexpr std::size_t gather_bytes_max = 1 << 20;
 constexpr std::size_t gather_replies_max = 256;
 // A client that always has more to say lets the others on its core speak after so many turns.
 constexpr int turns_max = 16;
+// Between looks for memory.
+constexpr Duration memory_pause = 5ms;
 
 }  // namespace
 
@@ -31,6 +35,7 @@ ConnectionMetrics::ConnectionMetrics(Metrics& m)
       requests(m.counter("nfs_requests")),
       garbage(m.counter("nfs_connections_garbage")),
       slow(m.counter("nfs_connections_slow")),
+      idle(m.counter("nfs_connections_idle")),
       taken_over(m.counter("nfs_requests_suspended")) {}
 
 // One leader's request and reply under way.
@@ -51,7 +56,8 @@ Connection::Connection(Service& service, ConnectionMetrics& metrics, TaskGroup& 
       group_(group),
       stream_(std::move(stream)),
       executor_(stream_->executor()),
-      records_(*service.parts.buffers, record_size_max) {
+      records_(*service.parts.buffers, record_size_max),
+      first_deadline_(service.runtime.clock->now() + service.config.first_timeout) {
     state_.id = id;
     state_.remote = stream_->remote();
     state_.local = stream_->local();
@@ -131,8 +137,50 @@ Task<bool> Connection::lead(Worker& worker) {
         if (closed_ || draining_) co_return false;
         if (writing_ && replies_bytes_ > gather_bytes_max) co_return true;
         if (next == RecordReader::Next::need_more && !co_await receive(worker)) co_return false;
+        if (next == RecordReader::Next::wait && !co_await wait_for_memory()) co_return false;
     }
     co_return false;
+}
+
+// A client that holds a lease, or waits for an answer, may say nothing for as long as it likes: keepalive tells if it is there at all.
+bool Connection::may_be_silent() const {
+    if (in_flight_ != 0) return true;
+    if (state_.last_client != 0 && service_.clients.find(state_.last_client) != nullptr) return true;
+    return state_.last_session != nullptr && !state_.last_session->destroyed.load(std::memory_order_acquire);
+}
+
+// Until there is something to receive. False: there is not, and the connection is closed.
+Task<bool> Connection::wait_readable(bool idle) {
+    const auto& config = service_.config;
+    for (;;) {
+        auto deadline = record_deadline_;
+        if (idle) {
+            const auto now = service_.runtime.clock->now();
+            deadline = served_ ? now + config.idle_timeout : first_deadline_;
+            const bool leased = state_.last_client != 0 || state_.last_session != nullptr;
+            idle_since_.store(leased || in_flight_ != 0 ? Instant::max().ns : now.ns, std::memory_order_relaxed);
+        }
+        const auto ready = co_await stream_->wait_readable(deadline);
+        idle_since_.store(Instant::max().ns, std::memory_order_relaxed);
+        if (ready) co_return true;
+        const bool timed_out = ready.error() == Errc::timed_out;
+        if (timed_out && idle && !closed_ && !draining_ && may_be_silent()) {
+            served_ = true;
+            continue;
+        }
+        if (timed_out) (idle ? metrics_.idle : metrics_.slow).add();
+        close();
+        co_return false;
+    }
+}
+
+// The server's buffers are all in use: the client waits, its bytes in the kernel's. False: for too long.
+Task<bool> Connection::wait_for_memory() {
+    auto& clock = *service_.runtime.clock;
+    if (record_deadline_ == Instant::max()) record_deadline_ = clock.now() + service_.config.record_timeout;
+    co_await clock.sleep_for(memory_pause);
+    if (co_await is_cancelled()) close();
+    co_return !closed_ && clock.now() <= record_deadline_;
 }
 
 // Receives what there is, at least one byte. False: the stream has ended.
@@ -149,18 +197,10 @@ Task<bool> Connection::receive(Worker& worker) {
     } else if (record_deadline_ == Instant::max()) {
         record_deadline_ = service_.runtime.clock->now() + config.record_timeout;
     }
-    const auto deadline = record_deadline_;
-    const auto ready = co_await stream_->wait_readable(deadline);
-    if (!ready) {
-        if (ready.error() == Errc::timed_out) metrics_.slow.add();
-        close();
-        co_return false;
-    }
+    if (!co_await wait_readable(idle)) co_return false;
     auto space = records_.space();
     while (space.empty()) {
-        // The server's buffers are all in use: the client waits, its bytes in the kernel's.
-        co_await service_.runtime.clock->sleep_for(5ms);
-        if (closed_ || service_.runtime.clock->now() > deadline) co_return false;
+        if (!co_await wait_for_memory()) co_return false;
         space = records_.space();
     }
     bool would_block = false;
@@ -176,6 +216,7 @@ Task<bool> Connection::receive(Worker& worker) {
 
 Task<> Connection::serve(Worker& worker, Slice record) {
     metrics_.requests.add();
+    served_ = true;
     worker.busy = true;
     worker.record_bytes = record.pinned_bytes() < 2 * record.size() ? record.pinned_bytes() : record.size();
     expect_takeover();
@@ -223,7 +264,7 @@ Task<Outcome> Connection::answer(Worker& worker, const Slice& record) {
         write_accepted(out, call.xid, AcceptStat::prog_unavail);
     } else if (call.version != nfs_version) {
         write_accepted(out, call.xid, AcceptStat::prog_mismatch);
-    } else if (call.procedure == nfs_cb_null) {
+    } else if (call.procedure == proc_null) {
         write_accepted(out, call.xid, AcceptStat::success);
     } else if (call.procedure != proc_compound) {
         write_accepted(out, call.xid, AcceptStat::proc_unavail);
@@ -233,6 +274,7 @@ Task<Outcome> Connection::answer(Worker& worker, const Slice& record) {
         compound.reply_base = start.used + start.attached + 4;
         write_accepted(out, call.xid, AcceptStat::success);
         const auto outcome = co_await run_compound(compound, in, out);
+        if (compound.client != 0) state_.last_client = compound.client;
         if (outcome != Outcome::replied) co_return outcome;
     }
     const auto bytes = out.size() - start.used - start.attached - 4;

@@ -30,6 +30,7 @@ struct ConnectionMetrics {
     Counter& requests;
     Counter& garbage;     // connections closed for what they sent
     Counter& slow;        // connections closed for not sending or not taking in time
+    Counter& idle;        // connections closed for saying nothing for too long, without a lease
     Counter& taken_over;  // requests that suspended and let others pass
 };
 
@@ -45,12 +46,17 @@ public:
     void on_end(std::function<void()> call) { on_end_ = std::move(call); }
     // Any thread: takes no further requests; ends when those in flight are answered.
     static void drain(std::shared_ptr<Connection> connection);
+    // Any thread: since when it waits for a request, if no client with a lease has spoken; Instant::max(): it does not.
+    Instant idle_since() const { return {idle_since_.load(std::memory_order_relaxed)}; }
 
 private:
     struct Worker;
 
     Task<bool> lead(Worker& worker);
     Task<bool> receive(Worker& worker);
+    Task<bool> wait_readable(bool idle);
+    Task<bool> wait_for_memory();
+    bool may_be_silent() const;
     Task<> serve(Worker& worker, Slice record);
     Task<Outcome> answer(Worker& worker, const Slice& record);
     void expect_takeover();
@@ -70,6 +76,9 @@ private:
     std::function<void()> on_end_;
     RecordReader records_;
     Instant record_deadline_ = Instant::max();  // of the record whose first bytes are here
+    Instant first_deadline_;                    // of the first request
+    bool served_ = false;                       // it has come
+    std::atomic<std::int64_t> idle_since_{Instant::max().ns};
 
     Worker* leader_ = nullptr;        // null: nobody reads
     bool takeover_expected_ = false;  // a look at whether the leader is stuck is queued on the executor

@@ -18,6 +18,7 @@ struct ConnectionState {
     Endpoint remote, local;
     std::shared_ptr<const ShareView> shares;
     std::shared_ptr<Session> last_session;  // the session of the last SEQUENCE: saves the table's look-up
+    std::uint64_t last_client = 0;          // the client that spoke last: while it is known the connection may be silent
 };
 
 }  // namespace strata::nfs

@@ -5,25 +5,33 @@
 #include "nfs/compound.h"
 #include "nfs/ops/op.h"
 #include "nfs/state/session.h"
-#include "server/base/crc32c.h"
 
 namespace strata::nfs {
 
 namespace {
 
 constexpr std::uint32_t op_illegal_code = 10044;
-// Enough of a request to tell it from another.
-constexpr std::size_t checksummed_max = 4096;
+constexpr std::size_t result_head = 8;  // an operation's code and status
 
 // The rules about where an operation may stand (2.10.6.1). `first`: it is the first of the COMPOUND.
 NfsStatus check_position(const Compound& compound, const OpEntry& op) {
     if (compound.minor_version == 0) return NfsStatus::ok;
     if (compound.operation_index == 0) {
         if (op.position == Position::in_session) return NfsStatus::op_not_in_session;
-        if (op.position == Position::alone && compound.operation_count != 1) return NfsStatus::not_only_op;
-        return NfsStatus::ok;
+        const bool alone = op.position == Position::alone || op.position == Position::only;
+        return alone && compound.operation_count != 1 ? NfsStatus::not_only_op : NfsStatus::ok;
     }
+    if (op.position == Position::only) return NfsStatus::not_only_op;
     return op.position == Position::sequence ? NfsStatus::sequence_pos : NfsStatus::ok;
+}
+
+NfsStatus too_large(const Compound& compound) { return compound.cache_this ? NfsStatus::rep_too_big_to_cache : NfsStatus::rep_too_big; }
+
+// Some troubles have another name in minor version 0 than later.
+NfsStatus named_for(std::uint32_t minor_version, NfsStatus status) {
+    if (minor_version != 0) return status == NfsStatus::resource ? NfsStatus::delay : status;
+    const bool later_name = status == NfsStatus::rep_too_big || status == NfsStatus::rep_too_big_to_cache;
+    return later_name ? NfsStatus::resource : status;
 }
 
 NfsStatus check_preconditions(const Compound& compound, const OpEntry& op, const XdrWriter& out) {
@@ -38,9 +46,8 @@ NfsStatus check_preconditions(const Compound& compound, const OpEntry& op, const
         if (op.needs_saved_fh && compound.saved.is_pseudo_root()) return NfsStatus::xdev;
     }
     if (op.mutates && compound.current.is_file() && compound.current.share->read_only) return NfsStatus::rofs;
-    if (op.mutates && compound.room(out) < op.reply_bound) {
-        return compound.cache_this ? NfsStatus::rep_too_big_to_cache : NfsStatus::rep_too_big;
-    }
+    // What cannot be answered is not done.
+    if ((op.mutates || op.changes_state) && compound.room(out) < result_head + op.reply_bound) return too_large(compound);
     return NfsStatus::ok;
 }
 
@@ -82,10 +89,12 @@ void end_op(Compound& compound, Step& step, XdrWriter& out) {
     if (compound.replayed) return out.rewind(step.start);
     const bool failed = step.status != NfsStatus::ok;
     if (failed && !compound.keep_error_body) out.rewind(step.body);
-    if (!failed && out.size() - compound.reply_base > compound.reply_limit) {
+    if ((!failed || compound.keep_error_body) && out.size() - compound.reply_base > compound.reply_limit) {
         out.rewind(step.body);
-        step.status = compound.cache_this ? NfsStatus::rep_too_big_to_cache : NfsStatus::rep_too_big;
+        step.status = too_large(compound);
+        compound.keep_error_body = false;
     }
+    step.status = named_for(compound.minor_version, step.status);
     if (step.status != NfsStatus::ok && step.op != nullptr && step.op->error_has_bitmap && !compound.keep_error_body) out.u32(0);
     out.patch(step.status_at, static_cast<std::uint32_t>(step.status));
 }
@@ -93,9 +102,7 @@ void end_op(Compound& compound, Step& step, XdrWriter& out) {
 // Minor version 0: a request that was sent before gets its first reply, or none while it runs. False: run it.
 bool answer_again(Compound& compound, const XdrReader& in, Outcome& outcome) {
     auto& cache = compound.service.replies;
-    const auto rest = in.rest();
-    const auto checksum = crc32c(rest.first(std::min(rest.size(), checksummed_max))) ^ static_cast<std::uint32_t>(rest.size());
-    compound.replay_key = ReplayCache::key(compound.connection.remote, compound.xid, checksum);
+    compound.replay_key = ReplayCache::key(compound.connection.remote, compound.xid, checksum_of_request(in.rest()));
     switch (cache.find(compound.replay_key, compound.service.runtime.clock->now(), compound.replay)) {
         case ReplayCache::Found::nothing: return false;
         case ReplayCache::Found::running: outcome = Outcome::ignored; return true;
@@ -119,7 +126,22 @@ void keep_reply(Compound& compound, const XdrWriter& out, const XdrWriter::Mark&
         compound.session->finish(compound.slot, compound.request_checksum,
                                  replied && compound.cache_this ? copy_reply(out, start) : nullptr);
     }
-    if (compound.changes_uncounted) compound.service.replies.finish(compound.replay_key, replied ? copy_reply(out, start) : nullptr);
+    if (compound.changes_uncounted) {
+        const bool small = out.size() - start.used - start.attached <= ReplayCache::reply_max;
+        compound.service.replies.finish(compound.replay_key, compound.service.runtime.clock->now(),
+                                        replied && small ? copy_reply(out, start) : nullptr);
+    }
+}
+
+// Minor version 0: before the first change that nothing counts. False: the request came before, and this is no more to be run.
+bool begin_change(Compound& compound, const OpEntry& op, Outcome& outcome) {
+    if (compound.minor_version != 0 || !op.mutates || op.repeatable || compound.changes_uncounted) return true;
+    switch (compound.service.replies.begin(compound.replay_key, compound.service.runtime.clock->now(), compound.replay)) {
+        case ReplayCache::Found::nothing: compound.changes_uncounted = true; return true;
+        case ReplayCache::Found::running: outcome = Outcome::ignored; return false;
+        case ReplayCache::Found::reply: compound.replayed = true; return false;
+    }
+    return true;
 }
 
 NfsStatus check_header(const Compound& compound, const XdrReader& in) {
@@ -151,10 +173,7 @@ Task<Outcome> run_compound(Compound& compound, XdrReader& in, XdrWriter& out) {
         compound.operation_index = done;
         auto step = begin_op(compound, in, out);
         if (step.status == NfsStatus::ok) {
-            if (step.op->mutates && compound.minor_version == 0 && !compound.changes_uncounted) {
-                compound.changes_uncounted = true;
-                compound.service.replies.begin(compound.replay_key, compound.service.runtime.clock->now());
-            }
+            if (!begin_change(compound, *step.op, outcome)) break;
             step.status = step.op->now != nullptr ? step.op->now(compound, in, out) : co_await step.op->run(compound, in, out);
         }
         end_op(compound, step, out);
@@ -163,8 +182,8 @@ Task<Outcome> run_compound(Compound& compound, XdrReader& in, XdrWriter& out) {
     if (compound.replayed) {
         out.rewind(start);
         out.raw(*compound.replay);
-        co_return outcome;
     }
+    if (compound.replayed || outcome == Outcome::ignored) co_return outcome;
     out.patch(status_at, static_cast<std::uint32_t>(status));
     out.patch(count_at, done);
     if (!compound.fs().settled(compound.ctx)) {

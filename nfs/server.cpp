@@ -6,6 +6,9 @@
 #include <cstring>
 #include <utility>
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 namespace strata::nfs {
 
 namespace {
@@ -49,33 +52,53 @@ Task<Result<std::uint32_t>> Server::next_epoch(const Context& ctx) {
 }
 
 Task<Result<>> Server::start() {
-    const auto ctx = service_.own_context();
+    auto ctx = service_.own_context();
+    ctx.deadline = Instant::max();  // nobody is served before
     CO_CHECK_OK(co_await load_key(ctx));
     CO_TRY(epoch, co_await next_epoch(ctx));
-    service_.clients.begin(epoch);
+    service_.clients.begin(epoch, service_.runtime.random->next());
     CO_CHECK_OK(co_await service_.grace.load(ctx, service_.runtime.clock->now() + service_.config.grace));
     if (service_.grace.active()) service_.log.info("grace: clients of before the restart take back what they held");
-    group_.spawn(service_.runtime.executor(), [this] { return keep_time(); });
+    group_.spawn(service_.runtime.executor(), [this] { return keep_leases(); });
+    group_.spawn(service_.runtime.executor(), [this] { return keep_grace(); });
     co_return Result<>();
 }
 
-// Leases and grace end by this clock, a quarter of a lease late at most.
-Task<> Server::keep_time() {
+// Leases and grace end by this clock, a quarter of a lease late at most. They do not wait for each other.
+Task<> Server::keep_grace() {
+    auto& clock = *service_.runtime.clock;
+    const auto step = std::min<Duration>(service_.config.lease / 4, 5s);
+    while (!group_.stopping() && service_.grace.active()) {
+        co_await clock.sleep_for(step);
+        if (!group_.stopping() && service_.grace.due(clock.now())) co_await service_.end_grace();
+    }
+}
+
+Task<> Server::keep_leases() {
     auto& clock = *service_.runtime.clock;
     const auto step = std::min<Duration>(service_.config.lease / 4, 5s);
     while (!group_.stopping()) {
         co_await clock.sleep_for(step);
-        if (group_.stopping()) co_return;
-        const auto now = clock.now();
-        if (service_.grace.time_over(now)) {
-            co_await service_.grace.end(service_.own_context());
-            service_.log.info("grace is over");
+        service_.replies.purge(clock.now());
+        co_await visit_clients();
+    }
+}
+
+// A few at a time, so that requests get the table in between.
+Task<> Server::visit_clients() {
+    constexpr std::size_t at_once = 256;
+    auto& clients = service_.clients;
+    auto& clock = *service_.runtime.clock;
+    ClientId at = 0;
+    for (auto some = clients.some(at, at_once); !some.empty() && !group_.stopping(); some = clients.some(at, at_once)) {
+        at = some.back()->id;
+        for (auto& client : some) {
+            const auto now = clock.now();
+            clients.forget_idle_owners(*client, now);
+            // Which could not be ended comes again with the next visit.
+            if (clients.overdue(*client, now, service_.config.courtesy)) (void)co_await service_.end_client(std::move(client));
         }
-        service_.clients.forget_idle_owners(now);
-        for (auto& client : service_.clients.overdue(now, service_.config.courtesy)) {
-            // A sign of life may have come since.
-            if (client->lease_over(clock.now(), service_.config.lease)) co_await service_.end_client(std::move(client));
-        }
+        co_await boost::asio::post(service_.runtime.executor(), boost::asio::use_awaitable_t<Executor>());
     }
 }
 
@@ -89,30 +112,55 @@ void Server::serve(std::unique_ptr<ByteStream> stream) {
     const auto id = next_id_.fetch_add(1, std::memory_order_relaxed);
     const auto executor = stream->executor();
     auto connection = std::make_shared<Connection>(service_, metrics_, group_, std::move(stream), id);
+    std::vector<std::shared_ptr<Connection>> unwanted;
     {
         std::lock_guard lock(mutex_);
         if (stopping_) return;
         connections_.emplace(id, connection);
-        if (count_.fetch_add(1, std::memory_order_relaxed) + 1 >= service_.config.connections_max && !paused_) {
+        const auto open = count_.fetch_add(1, std::memory_order_relaxed) + 1;
+        const auto most = service_.config.connections_max;
+        if (open >= most && !paused_) {
             paused_ = true;
             for (auto& listener : listeners_) listener->pause(true);
+            unwanted = longest_idle(most / 16 + 2);  // one more than lets the listeners go on
         }
     }
+    for (auto& one : unwanted) Connection::drain(std::move(one));
     connection->on_end([this, id] { ended(id); });
     group_.spawn(executor, [connection = std::move(connection)] { return serve_connection(connection); });
 }
 
-void Server::ended(std::uint64_t id) {
-    std::lock_guard lock(mutex_);
-    connections_.erase(id);
-    const auto left = count_.fetch_sub(1, std::memory_order_relaxed) - 1;
-    if (paused_ && left < service_.config.connections_max - service_.config.connections_max / 16) {
-        paused_ = false;
-        for (auto& listener : listeners_) listener->pause(false);
+// Of those that no client with a lease uses. mutex_ is held.
+std::vector<std::shared_ptr<Connection>> Server::longest_idle(std::size_t count) const {
+    std::vector<std::pair<Instant, std::shared_ptr<Connection>>> idle;
+    for (const auto& [id, weak] : connections_) {
+        auto connection = weak.lock();
+        if (connection == nullptr) continue;
+        const auto since = connection->idle_since();
+        if (since != Instant::max()) idle.emplace_back(since, std::move(connection));
     }
+    count = std::min(count, idle.size());
+    std::ranges::partial_sort(idle, idle.begin() + static_cast<std::ptrdiff_t>(count), {}, [](const auto& e) { return e.first; });
+    std::vector<std::shared_ptr<Connection>> out;
+    for (std::size_t i = 0; i < count; ++i) out.push_back(std::move(idle[i].second));
+    return out;
 }
 
-Task<> Server::stop(Instant deadline) {
+void Server::ended(std::uint64_t id) {
+    {
+        std::lock_guard lock(mutex_);
+        connections_.erase(id);
+        const auto most = service_.config.connections_max;
+        if (paused_ && connections_.size() < most - most / 16) {
+            paused_ = false;
+            for (auto& listener : listeners_) listener->pause(false);
+        }
+    }
+    // Last: stop() waits for it, and then the server may go.
+    count_.fetch_sub(1, std::memory_order_release);
+}
+
+Task<Result<>> Server::stop(Instant deadline) {
     std::vector<std::shared_ptr<Connection>> open;
     {
         std::lock_guard lock(mutex_);
@@ -130,7 +178,12 @@ Task<> Server::stop(Instant deadline) {
     const auto half = deadline == Instant::max() ? deadline : now + (deadline - now) / 2;
     while (count_.load(std::memory_order_relaxed) != 0 && clock.now() < half) co_await clock.sleep_for(5ms);
     group_.stop();
-    (void)co_await group_.wait(clock, deadline);
+    auto ended = co_await group_.wait(clock, deadline);
+    while (ended && count_.load(std::memory_order_acquire) != 0) {
+        if (clock.now() >= deadline) ended = fail(Errc::timed_out, "connections have not ended");
+        if (ended) co_await clock.sleep_for(5ms);
+    }
+    co_return ended;
 }
 
 }  // namespace strata::nfs

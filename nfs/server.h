@@ -30,8 +30,9 @@ public:
     void own(std::unique_ptr<Listener> listener);
     // Serves the stream on its own executor until it ends.
     void serve(std::unique_ptr<ByteStream> stream);
-    // Accepts no more, answers what is in flight, ends all connections. What has not ended at `deadline` is cut off.
-    Task<> stop(Instant deadline);
+    // Accepts no more, answers what is in flight, ends all connections; what has not ended in half of the time is cut off.
+    // Errors: timed_out (something has not ended at `deadline`: the server must not be destroyed).
+    Task<Result<>> stop(Instant deadline);
 
     Service& service() { return service_; }
     std::size_t connections() const { return count_.load(std::memory_order_relaxed); }
@@ -39,8 +40,11 @@ public:
 private:
     Task<Result<>> load_key(const Context& ctx);
     Task<Result<std::uint32_t>> next_epoch(const Context& ctx);
-    Task<> keep_time();
+    Task<> keep_grace();
+    Task<> keep_leases();
+    Task<> visit_clients();
     void ended(std::uint64_t id);
+    std::vector<std::shared_ptr<Connection>> longest_idle(std::size_t count) const;
 
     Service service_;
     ConnectionMetrics metrics_;

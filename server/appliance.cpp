@@ -168,10 +168,14 @@ Task<Result<>> Appliance::stop(Duration limit) {
     tasks_.stop();
     (void)co_await tasks_.wait(*ctx.clock, ctx.clock->now() + limit / 6);
     stopping_ = "NFS requests under way";
-    if (nfs_) co_await nfs_->stop(ctx.clock->now() + limit / 3);
+    Result<> stopped;
+    if (nfs_) stopped = co_await nfs_->stop(ctx.clock->now() + limit / 3);
     stopping_ = "writing to the stores and closing them";
     Result<> closed;
     if (storage_) closed = co_await storage_->close(ctx);
+    // What still runs still uses all this: the process is to exit without destroying it.
+    if (!stopped) co_return stopped;
+    if (tasks_.size() != 0) co_return fail(Errc::timed_out, "tasks have not ended");
     nfs_.reset();
     storage_.reset();
     co_return closed;

@@ -128,9 +128,15 @@ Task<Result<vfs::Created>> ClusterFileSystem::create(const Context& ctx, vfs::Fi
             if (!vfs::evaluate(dir->attributes(), *ctx.caller, vfs::access::traverse)) co_return fail(Errc::access);
         }
         CO_TRY(target, co_await resolve(ctx, dir, name));
-        if (target.node != nullptr) co_return co_await open_existing(ctx, std::move(target), request);
-
-        std::lock_guard lock(dir->mutex);
+        std::unique_lock lock(dir->mutex);
+        if (target.node != nullptr) {
+            const vfs::ChangeInfo unchanged{dir->row.change, dir->row.change};
+            observe(ctx, dir->pending);
+            lock.unlock();
+            CO_TRY(created, co_await open_existing(ctx, std::move(target), request));
+            created.directory = unchanged;
+            co_return created;
+        }
         if (dir->removed) co_return fail(Errc::stale);
         if (!still(*dir, name, nullptr)) continue;
         if (!vfs::evaluate(dir->attributes(), *ctx.caller, add_right(request.type))) co_return fail(Errc::access);
@@ -163,7 +169,9 @@ Task<Result<vfs::Created>> ClusterFileSystem::open_existing(const Context& ctx, 
         observe(ctx, node->pending);
         if (request.mode == vfs::CreateMode::guarded || request.type != vfs::FileType::regular) co_return fail(Errc::exists);
         if (request.mode == vfs::CreateMode::exclusive) {
-            if (node->row.verifier != request.verifier || node->type != vfs::FileType::regular) co_return fail(Errc::exists);
+            // Zero is what files have that no exclusive create made: it is nobody's.
+            const bool same = request.verifier != 0 && node->row.verifier == request.verifier;
+            if (!same || node->type != vfs::FileType::regular) co_return fail(Errc::exists);
         }
     }
     if (request.mode == vfs::CreateMode::unchecked) {

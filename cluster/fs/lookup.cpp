@@ -1,35 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finding objects: nodes, names, parents, and what else only looks.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "cluster/fs/cluster_file_system.h"
 #include "server/vfs/acl.h"
+#include "server/vfs/utf8.h"
 
 namespace strata::cluster {
 
 namespace {
 
 constexpr std::size_t load_page = 4096;  // rows a read
-
-// One step of UTF-8 (RFC 3629: shortest form, no surrogates); 0: malformed.
-std::size_t utf8_step(std::string_view s) {
-    const auto byte = [&](std::size_t i) { return i < s.size() ? static_cast<unsigned char>(s[i]) : 0u; };
-    const auto follows = [&](std::size_t i) { return (byte(i) & 0xc0u) == 0x80u; };
-    const unsigned b = byte(0);
-    if (b < 0x80) return 1;
-    if (b >= 0xc2 && b < 0xe0) return follows(1) ? 2 : 0;
-    if (b >= 0xe0 && b < 0xf0) {
-        if (b == 0xe0 && byte(1) < 0xa0) return 0;
-        if (b == 0xed && byte(1) >= 0xa0) return 0;
-        return follows(1) && follows(2) ? 3 : 0;
-    }
-    if (b >= 0xf0 && b < 0xf5) {
-        if (b == 0xf0 && byte(1) < 0x90) return 0;
-        if (b == 0xf4 && byte(1) >= 0x90) return 0;
-        return follows(1) && follows(2) && follows(3) ? 4 : 0;
-    }
-    return 0;
-}
+constexpr std::size_t probe_page = 16;   // the first may have been removed already
 
 }  // namespace
 
@@ -37,11 +21,7 @@ Result<> check_name(std::string_view name) {
     if (name.size() > vfs::name_size_max) return fail(Errc::name_too_long);
     if (name.empty() || name == "." || name == "..") return fail(Errc::bad_name);
     if (name.find('/') != std::string_view::npos || name.find('\0') != std::string_view::npos) return fail(Errc::bad_name);
-    for (std::size_t i = 0; i < name.size();) {
-        const std::size_t step = utf8_step(name.substr(i));
-        if (step == 0) return fail(Errc::bad_name);
-        i += step;
-    }
+    if (!vfs::is_utf8(name)) return fail(Errc::bad_name);
     return {};
 }
 
@@ -85,10 +65,11 @@ Task<Result<>> ClusterFileSystem::load_name(const Context& ctx, NodePtr dir, std
         dir->directory->loaded_absence(name);
     }
     dir->directory->trim(volume_.meta().applied());
+    volume_.nodes().weigh(*dir);
     co_return Result<>{};
 }
 
-Task<Result<>> ClusterFileSystem::load_all(const Context& ctx, NodePtr dir) {
+Task<Result<>> ClusterFileSystem::load_until(const Context& ctx, NodePtr dir, std::size_t page, std::function<bool(Directory&)> enough) {
     {
         std::lock_guard lock(dir->mutex);
         if (dir->directory->complete()) co_return Result<>{};
@@ -96,23 +77,42 @@ Task<Result<>> ClusterFileSystem::load_all(const Context& ctx, NodePtr dir) {
     }
     Result<> outcome;
     for (std::uint64_t after = 0;;) {
-        auto rows = co_await volume_.meta().entries(ctx, dir->number, after, load_page);
+        auto rows = co_await volume_.meta().entries(ctx, dir->number, after, page);
         std::lock_guard lock(dir->mutex);
         if (!rows) {
             outcome = fail(std::move(rows.error()));
             break;
         }
         for (const auto& row : *rows) dir->directory->loaded(row);
-        if (rows->size() < load_page) {
+        if (rows->size() < page) {
             dir->directory->set_complete();
             break;
         }
+        if (enough(*dir->directory)) break;
         after = rows->back().cookie;
     }
     std::lock_guard lock(dir->mutex);
     dir->directory->end_load();
     dir->directory->trim(volume_.meta().applied());
+    volume_.nodes().weigh(*dir);
     co_return outcome;
+}
+
+Task<Result<>> ClusterFileSystem::load_all(const Context& ctx, NodePtr dir) {
+    const std::size_t most = volume_.config().directory_entries_max;
+    co_return co_await load_until(ctx, std::move(dir), std::min(load_page, most), [most](Directory& directory) {
+        if (directory.size() < most) return false;
+        directory.set_large();
+        return true;
+    });
+}
+
+Task<Result<>> ClusterFileSystem::load_any(const Context& ctx, NodePtr dir) {
+    {
+        std::lock_guard lock(dir->mutex);
+        if (!dir->directory->empty()) co_return Result<>{};
+    }
+    co_return co_await load_until(ctx, std::move(dir), probe_page, [](Directory& directory) { return !directory.empty(); });
 }
 
 Task<Result<ClusterFileSystem::Target>> ClusterFileSystem::resolve(const Context& ctx, const NodePtr& dir, std::string_view name) {

@@ -2,11 +2,14 @@
 // MetaRecords: one mutex orders memory and log alike, so both always tell the same story.
 #include "cluster/fs/meta_records.h"
 
+#include <utility>
+
 namespace strata::cluster {
 
 namespace {
 constexpr std::size_t value_size_max = 64 * 1024;
-}
+constexpr std::size_t command_size_max = 256;  // rows; a key may be as long as an owner string
+}  // namespace
 
 // Only this object writes records, and it loads a table before its first write to it, so what it reads is all there is.
 Task<Result<>> MetaRecords::load(const Context& ctx, std::string table) {
@@ -49,15 +52,26 @@ Task<Result<>> MetaRecords::put(const Context& ctx, std::string_view table, std:
 }
 
 Task<Result<>> MetaRecords::erase(const Context& ctx, std::string_view table, std::string_view key) {
+    co_return co_await erase_all(ctx, table, {std::string(key)});
+}
+
+Task<Result<>> MetaRecords::erase_all(const Context& ctx, std::string_view table, const std::vector<std::string>& keys) {
     CO_CHECK_OK(co_await load(ctx, std::string(table)));
     LogIndex index = 0;
     {
         std::lock_guard lock(mutex_);
         Table& t = tables_.find(table)->second;
-        const auto it = t.find(key);
-        if (it == t.end()) co_return Result<>{};
-        t.erase(it);
-        index = meta_.submit({DeleteRecord{{std::string(table), std::string(key)}}});
+        Command command;
+        const auto submit = [&] {
+            if (!command.empty()) last_erase_ = meta_.submit(std::exchange(command, {}));
+        };
+        for (const auto& key : keys) {
+            if (t.erase(key) == 0) continue;
+            command.push_back(DeleteRecord{{std::string(table), key}});
+            if (command.size() == command_size_max) submit();
+        }
+        submit();
+        index = last_erase_;
     }
     co_return co_await durable(ctx, index);
 }

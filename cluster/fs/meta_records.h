@@ -19,6 +19,7 @@ public:
     Task<Result<std::string>> get(const Context& ctx, std::string_view table, std::string_view key) override;
     Task<Result<>> put(const Context& ctx, std::string_view table, std::string_view key, std::string_view value) override;
     Task<Result<>> erase(const Context& ctx, std::string_view table, std::string_view key) override;
+    Task<Result<>> erase_all(const Context& ctx, std::string_view table, const std::vector<std::string>& keys) override;
     Task<Result<std::vector<std::pair<std::string, std::string>>>> scan(const Context& ctx, std::string_view table) override;
 
 private:
@@ -30,6 +31,7 @@ private:
     MetaStore& meta_;
     std::mutex mutex_;
     std::map<std::string, Table, std::less<>> tables_;
+    LogIndex last_erase_ = 0;  // what is absent may be so since a moment ago only
 };
 
 }  // namespace strata::cluster

@@ -7,7 +7,8 @@
 
 namespace strata::cluster {
 
-Node::Node(InodeRow r) : number(r.number), generation(r.generation), type(r.type), row(std::move(r)), durable_size(row.size) {
+Node::Node(InodeRow r)
+    : number(r.number), generation(r.generation), type(r.type), row(std::move(r)), durable_size(row.size), removed(row.link_count == 0) {
     if (type == vfs::FileType::directory) directory = std::make_unique<Directory>();
     if (!row.acl.empty()) {
         if (auto decoded = vfs::decode_acl(row.acl)) acl = std::make_shared<const vfs::Acl>(std::move(*decoded));
@@ -43,6 +44,17 @@ InodeRow Node::durable_row() const {
     InodeRow r = row;
     if (type == vfs::FileType::regular) r.size = durable_size;
     return r;
+}
+
+std::size_t Node::weight() const {
+    constexpr std::size_t extent_bytes = 160, xattr_bytes = 128;
+    std::size_t bytes = node_bytes + row.inline_data.size() + row.acl.size();
+    if (directory != nullptr) bytes += directory->bytes();
+    if (data != nullptr) bytes += data->map.size() * extent_bytes;
+    if (xattrs) {
+        for (const auto& [name, value] : *xattrs) bytes += xattr_bytes + name.size() + value.size();
+    }
+    return bytes;
 }
 
 }  // namespace strata::cluster

@@ -36,7 +36,7 @@ struct Node {
     LogIndex pending = 0;                 // newest command that changed what others see of this node; UNSTABLE writes do not count
     LogIndex pending_any = 0;             // newest command that carries any row of this node: it stays in memory until that is applied
     bool unflushed = false;               // `row` has changes that no command carries yet (UNSTABLE writes)
-    bool removed = false;                 // no names left; content goes when `pins` is zero
+    bool removed = false;                 // no names left, as it was made or loaded, too; content goes when `pins` is zero
     bool dead = false;                    // content gone too: every further use is stale
     std::shared_ptr<const vfs::Acl> acl;  // decoded row.acl
     std::optional<std::map<std::string, std::string>> xattrs;  // loaded
@@ -44,11 +44,16 @@ struct Node {
     std::unique_ptr<FileData> data;  // made by the data engine at first use
 
     std::atomic<std::uint32_t> pins{0};  // open files
+    bool evicted = false;                // out of the node table: who meets it through a weak pointer leaves it
+    std::size_t weighed = 0;             // bytes that the node table counts for it
 
     vfs::Attributes attributes() const;  // mutex held
     InodeRow durable_row() const;        // mutex held: `row` as commands carry it (size = durable_size)
+    std::size_t weight() const;          // mutex held: bytes of memory, about, with entries, extents and xattrs
 };
 
 using NodePtr = std::shared_ptr<Node>;
+
+constexpr std::size_t node_bytes = 1024;  // of memory, of an inode without anything that can be large
 
 }  // namespace strata::cluster

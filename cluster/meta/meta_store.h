@@ -28,6 +28,7 @@ public:
     // log write. After a failure of the log nothing submitted becomes durable: durable().wait() fails with `fenced` or `io` and the
     // volume has to be reopened.
     virtual LogIndex submit(Command command) = 0;
+    virtual LogIndex submitted() const = 0;  // the newest
     virtual Signal& durable() = 0;
     virtual LogIndex applied() const = 0;
     // Back-pressure: resumes when the queue of what is not yet applied is within its bound.
@@ -52,6 +53,7 @@ public:
     virtual Task<Result<Extents>> extents(const Context& ctx, MapId map, std::uint64_t from, std::uint64_t to, std::size_t limit) = 0;
     virtual Task<Result<std::optional<ChunkRow>>> chunk(const Context& ctx, ChunkId id) = 0;
     virtual Task<Result<std::vector<ChunkRow>>> chunks(const Context& ctx, ChunkId after, std::size_t limit) = 0;  // by id
+    virtual Task<Result<std::vector<ExtentRow>>> extents_of_chunk(const Context& ctx, ChunkId id, std::size_t limit) = 0;
     virtual Task<Result<std::vector<XattrRow>>> xattrs(const Context& ctx, InodeNumber inode) = 0;
     virtual Task<Result<std::vector<RecordRow>>> records(const Context& ctx, std::string table) = 0;
     virtual Task<Result<std::vector<ReapRow>>> reaps(const Context& ctx, std::size_t limit) = 0;

@@ -62,6 +62,7 @@ private:
     Replica(StoreDisk place, Random& random, DatabaseCache cache);
     Result<> start(SqliteConnection connection);
     Result<> make_durable();
+    Result<bool> move_wal(int mode);
     Result<std::unique_ptr<RowReader>> take_reader();
     void give_back(std::unique_ptr<RowReader> reader);
 

@@ -116,6 +116,9 @@ Result<> RowReader::prepare() {
          "AND start<?3 AND start+length>?2 ORDER BY start LIMIT ?4"},
         {&chunk_, "SELECT id, refs, body FROM chunk WHERE id=?1"},
         {&chunks_, "SELECT id, refs, body FROM chunk WHERE id>?1 ORDER BY id LIMIT ?2"},
+        {&extents_of_chunk_,
+         "SELECT map, start, length, chunk, chunk_offset FROM extent WHERE chunk=?1 AND chunk IS NOT NULL "
+         "ORDER BY map, start LIMIT ?2"},
         {&xattrs_, "SELECT inode, name, value FROM xattr WHERE inode=?1 ORDER BY name"},
         {&records_, "SELECT kind, key, value FROM record WHERE kind=?1 ORDER BY key"},
         {&reaps_, "SELECT map, start FROM reap ORDER BY map LIMIT ?1"},
@@ -190,6 +193,12 @@ Result<std::vector<ChunkRow>> RowReader::chunks(const ChunkId& after, std::size_
     const auto key = chunk_key(after);
     chunks_.bind(1, key).bind(2, bounded(limit));
     return collect(chunks_, [](const auto& row) { return to_chunk(row, 0); });
+}
+
+Result<std::vector<ExtentRow>> RowReader::extents_of_chunk(const ChunkId& id, std::size_t limit) {
+    const auto key = chunk_key(id);
+    extents_of_chunk_.bind(1, key).bind(2, bounded(limit));
+    return collect(extents_of_chunk_, to_extent);
 }
 
 Result<std::vector<XattrRow>> RowReader::xattrs(InodeNumber inode) {

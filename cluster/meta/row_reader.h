@@ -26,6 +26,7 @@ public:
     Result<MetaStore::Extents> extents(MapId map, std::uint64_t from, std::uint64_t to, std::size_t limit);
     Result<std::optional<ChunkRow>> chunk(const ChunkId& id);
     Result<std::vector<ChunkRow>> chunks(const ChunkId& after, std::size_t limit);
+    Result<std::vector<ExtentRow>> extents_of_chunk(const ChunkId& id, std::size_t limit);
     Result<std::vector<XattrRow>> xattrs(InodeNumber inode);
     Result<std::vector<RecordRow>> records(const std::string& table);
     Result<std::vector<ReapRow>> reaps(std::size_t limit);
@@ -46,7 +47,7 @@ private:
 
     SqliteConnection connection_;
     SqliteStatement begin_, commit_;
-    SqliteStatement inode_, entry_, entries_, extents_, chunk_, chunks_, xattrs_, records_, reaps_;
+    SqliteStatement inode_, entry_, entries_, extents_, chunk_, chunks_, extents_of_chunk_, xattrs_, records_, reaps_;
     SqliteStatement all_inodes_, all_entries_, all_extents_, all_xattrs_, all_records_;
 };
 

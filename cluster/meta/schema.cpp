@@ -15,7 +15,7 @@ namespace {
 
 // entry: clustered by cookie, as READDIR and the loading of a directory read it, and appended to; the name index finds one.
 //        `folded` is NULL where it equals the name: only names that change by folding need a place in the folded index.
-// extent: `chunk` is NULL where nothing was written.
+// extent: `chunk` is NULL where nothing was written; chunk ids only grow, so that the index over them is appended to.
 // inode:  `body` is the whole row: what is read and written together lies together.
 constexpr const char* tables = R"sql(
 CREATE TABLE volume(id INTEGER PRIMARY KEY CHECK(id = 1), uuid BLOB NOT NULL, applied INTEGER NOT NULL, inode_max INTEGER NOT NULL,
@@ -35,6 +35,7 @@ CREATE TABLE entry_history(parent INTEGER, cookie INTEGER, died INTEGER, born IN
 
 CREATE TABLE extent(map INTEGER, start INTEGER, born INTEGER NOT NULL, length INTEGER NOT NULL, chunk BLOB, chunk_offset INTEGER NOT NULL,
     PRIMARY KEY(map, start)) WITHOUT ROWID;
+CREATE INDEX extent_chunk ON extent(chunk) WHERE chunk IS NOT NULL;
 CREATE TABLE extent_history(map INTEGER, start INTEGER, died INTEGER, born INTEGER NOT NULL, length INTEGER NOT NULL, chunk BLOB,
     chunk_offset INTEGER NOT NULL, PRIMARY KEY(map, start, died)) WITHOUT ROWID;
 
@@ -102,7 +103,7 @@ Result<VolumeState> read_volume_state(SqliteConnection& connection) {
 }
 
 Result<> remove_database(Disk& disk, const std::string& path) {
-    for (const char* suffix : {"", "-wal", "-journal"}) {
+    for (const char* suffix : {"", "-wal", "-journal", "-mark"}) {
         if (const auto removed = disk.remove(path + suffix); !removed && removed.error() != Errc::not_found) return removed;
     }
     return {};

@@ -66,6 +66,7 @@ public:
     ~SqliteMetaStore() override;
 
     LogIndex submit(Command command) override;
+    LogIndex submitted() const override { return submitted_.value(); }
     Signal& durable() override { return durable_; }
     LogIndex applied() const override { return applied_.value(); }
     Task<Result<>> admit(const Context& ctx) override;
@@ -78,6 +79,7 @@ public:
     Task<Result<Extents>> extents(const Context& ctx, MapId map, std::uint64_t from, std::uint64_t to, std::size_t limit) override;
     Task<Result<std::optional<ChunkRow>>> chunk(const Context& ctx, ChunkId id) override;
     Task<Result<std::vector<ChunkRow>>> chunks(const Context& ctx, ChunkId after, std::size_t limit) override;
+    Task<Result<std::vector<ExtentRow>>> extents_of_chunk(const Context& ctx, ChunkId id, std::size_t limit) override;
     Task<Result<std::vector<XattrRow>>> xattrs(const Context& ctx, InodeNumber inode) override;
     Task<Result<std::vector<RecordRow>>> records(const Context& ctx, std::string table) override;
     Task<Result<std::vector<ReapRow>>> reaps(const Context& ctx, std::size_t limit) override;

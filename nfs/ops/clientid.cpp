@@ -73,11 +73,12 @@ Task<NfsStatus> op_exchange_id(Compound& compound, XdrReader& in, XdrWriter& out
     auto& service = compound.service;
     args.exchange.principal = {compound.auth_flavor, compound.authenticated.uid};
     args.exchange.update = (args.flags & upd_confirmed_rec_a) != 0;
-    const auto exchanged = service.clients.exchange_id(args.exchange, service.runtime.clock->now());
-    if (exchanged.status != NfsStatus::ok) co_return exchanged.status;
-    for (const auto& client : exchanged.replaced) {
-        if (client->recorded.exchange(false)) (void)co_await service.grace.erase(service.own_context(), client->owner);
+    auto exchanged = service.clients.exchange_id(args.exchange, service.runtime.clock->now());
+    if (exchanged.status == NfsStatus::delay && co_await service.make_room()) {
+        exchanged = service.clients.exchange_id(args.exchange, service.runtime.clock->now());
     }
+    for (const auto& client : exchanged.replaced) co_await service.forget_record(client);
+    if (exchanged.status != NfsStatus::ok) co_return exchanged.status;
     const auto& client = *exchanged.client;
     std::uint32_t sequence = 0;
     {
@@ -105,8 +106,7 @@ Task<NfsStatus> op_destroy_clientid(Compound& compound, XdrReader& in, XdrWriter
         std::lock_guard lock(client->mutex);
         if (!client->sessions.empty() || !client->states.empty()) co_return NfsStatus::clientid_busy;
     }
-    co_await service.end_client(client);
-    co_return NfsStatus::ok;
+    co_return co_await service.end_client(client) ? NfsStatus::ok : NfsStatus::delay;
 }
 
 Task<NfsStatus> op_reclaim_complete(Compound& compound, XdrReader& in, XdrWriter&) {
@@ -114,9 +114,16 @@ Task<NfsStatus> op_reclaim_complete(Compound& compound, XdrReader& in, XdrWriter
     if (!in.ok()) co_return NfsStatus::badxdr;
     if (one_fs) co_return compound.current.is_none() ? NfsStatus::nofilehandle : NfsStatus::ok;
     auto& service = compound.service;
-    auto& client = *compound.session->client;
-    if (client.reclaim_complete.exchange(true)) co_return NfsStatus::complete_already;
-    if (service.grace.completed(client.owner)) co_await service.grace.end(service.own_context());
+    const auto client = compound.session->client;
+    if (client->reclaim_complete.load(std::memory_order_relaxed)) co_return NfsStatus::complete_already;
+    if (client->has_state() && client->record.load(std::memory_order_acquire) != Record::durable) {
+        // It comes after grace, which took the record: what it holds is all that it will reclaim, so it may have one again.
+        if (service.grace.closing()) co_return NfsStatus::delay;
+        const auto written = co_await service.ensure_record(client);
+        if (!written) co_return to_status(written.error());
+    }
+    if (client->reclaim_complete.exchange(true)) co_return NfsStatus::complete_already;
+    if (service.grace.completed(client->owner)) co_await service.end_grace();
     co_return NfsStatus::ok;
 }
 

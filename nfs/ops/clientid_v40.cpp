@@ -19,7 +19,10 @@ Task<NfsStatus> op_setclientid(Compound& compound, XdrReader& in, XdrWriter& out
     request.principal = {compound.auth_flavor, compound.authenticated.uid};
     Verifier confirm;
     service.runtime.random->fill(confirm);
-    const auto exchanged = service.clients.set_client_id(request, confirm, service.runtime.clock->now());
+    auto exchanged = service.clients.set_client_id(request, confirm, service.runtime.clock->now());
+    if (exchanged.status == NfsStatus::delay && co_await service.make_room()) {
+        exchanged = service.clients.set_client_id(request, confirm, service.runtime.clock->now());
+    }
     if (exchanged.status == NfsStatus::clid_inuse) {
         // The address of who uses the id: we do not keep it.
         out.text("tcp");
@@ -40,11 +43,8 @@ Task<NfsStatus> op_setclientid_confirm(Compound& compound, XdrReader& in, XdrWri
     auto& service = compound.service;
     const Principal principal{compound.auth_flavor, compound.authenticated.uid};
     const auto done = service.clients.confirm_client_id(id, confirm, principal, service.runtime.clock->now());
-    for (const auto& older : done.replaced) {
-        if (older->recorded.exchange(false) && !service.grace.may_reclaim(older->owner)) {
-            (void)co_await service.grace.erase(service.own_context(), older->owner);
-        }
-    }
+    if (done.first) service.adopt_record(*done.client);
+    for (const auto& older : done.replaced) co_await service.forget_record(older);
     co_return done.status;
 }
 

@@ -15,7 +15,6 @@ namespace strata::nfs {
 namespace {
 
 constexpr std::uint32_t op_lock_code = 12, op_locku_code = 14;
-constexpr int courtesy_rounds = 16;
 
 // nfs_lock_type4. The waiting kinds only tell that the client will try again.
 enum class LockType : std::uint32_t { read = 1, write = 2, read_wait = 3, write_wait = 4 };
@@ -92,7 +91,7 @@ std::shared_ptr<State> lock_state_of(Compound& compound, Client& client, const s
                                      NfsStatus& status) {
     auto& owners = client.lock_owners;
     const bool known = owners.find(args.owner) != owners.end();
-    const auto owner = find_or_make_owner(owners, args.owner, compound.service.runtime.clock->now(), true);
+    const auto owner = find_or_make_owner(compound.service.state_bytes, owners, args.owner, compound.service.runtime.clock->now(), true);
     if (owner == nullptr) {
         status = NfsStatus::resource;
         return nullptr;
@@ -108,9 +107,16 @@ std::shared_ptr<State> lock_state_of(Compound& compound, Client& client, const s
         owner->last.reset();
     }
     if (const auto found = owner->states.find(open->file); found != owner->states.end()) return found->second;
+    auto share = share_for_state(compound.service.state_bytes, client, *owner);
+    if (!share) {
+        if (!known) owners.erase(owner->name);
+        status = NfsStatus::resource;
+        return nullptr;
+    }
     auto state = std::make_shared<State>();
     state->kind = State::Kind::lock;
-    state->id = StateNumber{epoch_of(client.id), number_of(client.id), client.next_state++}.stateid(0);
+    state->share = std::move(*share);
+    state->id = client.new_stateid(0);
     state->file = open->file;
     state->owner = owner;
     state->parent = open;
@@ -157,9 +163,8 @@ NfsStatus try_lock(Compound& compound, OwnedState& owned, const LockArgs& args, 
     return NfsStatus::ok;
 }
 
-// True: the holder was a client whose lease is over, and is gone now.
-Task<bool> clear_courtesy(Compound& compound, const vfs::Lock& held, ClientId asking) {
-    if (held.holder.protocol != vfs::Protocol::nfs || held.holder.client == asking) co_return false;
+Task<Service::Courtesy> clear_courtesy(Compound& compound, const vfs::Lock& held, ClientId asking) {
+    if (held.holder.protocol != vfs::Protocol::nfs || held.holder.client == asking) co_return Service::Courtesy::alive;
     co_return co_await compound.service.end_if_courtesy(held.holder.client);
 }
 
@@ -170,8 +175,11 @@ Task<NfsStatus> lock(Compound& compound, OwnedState& owned, const LockArgs& args
     for (int round = 0; round < courtesy_rounds; ++round) {
         vfs::Lock denied;
         status = try_lock(compound, owned, args, denied, out);
+        if (status == NfsStatus::resource && co_await compound.service.make_room()) continue;
         if (status != NfsStatus::denied) co_return status;
-        if (co_await clear_courtesy(compound, denied, owned.client->id)) continue;
+        const auto courtesy = co_await clear_courtesy(compound, denied, owned.client->id);
+        if (courtesy == Service::Courtesy::ended) continue;
+        if (courtesy == Service::Courtesy::later) co_return NfsStatus::delay;
         if (args.reclaim) co_return NfsStatus::reclaim_conflict;
         write_denied(compound, denied, out);
         co_return NfsStatus::denied;
@@ -227,7 +235,9 @@ Task<NfsStatus> op_lockt(Compound& compound, XdrReader& in, XdrWriter& out) {
     for (int round = 0; round < courtesy_rounds; ++round) {
         vfs::Lock denied;
         if (compound.service.parts.files->test(compound.current.id, wanted, &denied)) co_return NfsStatus::ok;
-        if (co_await clear_courtesy(compound, denied, client_id)) continue;
+        const auto courtesy = co_await clear_courtesy(compound, denied, client_id);
+        if (courtesy == Service::Courtesy::ended) continue;
+        if (courtesy == Service::Courtesy::later) co_return NfsStatus::delay;
         write_denied(compound, denied, out);
         co_return NfsStatus::denied;
     }
@@ -243,7 +253,8 @@ NfsStatus unlock(Compound& compound, OwnedState& owned, const vfs::ByteRange& ra
     status = owned.enter(compound, true, lock);
     if (status != NfsStatus::ok) return status;
     auto& state = *owned.state;
-    compound.service.parts.files->unlock(state.file, owned.client->holder(*state.owner), range);
+    const auto unlocked = compound.service.parts.files->unlock(state.file, owned.client->holder(*state.owner), range);
+    if (!unlocked) return to_status(unlocked.error());
     state.id.seqid = next_seqid(state.id.seqid);
     compound.current_stateid = state.id;
     out.write(state.id);

@@ -31,6 +31,7 @@ enum class Position : std::uint8_t {
     in_session,  // after SEQUENCE only
     sequence,    // SEQUENCE itself: first only
     alone,       // after SEQUENCE, or without one if it is the only operation
+    only,        // without SEQUENCE, the only operation
 };
 
 struct OpEntry {
@@ -40,8 +41,10 @@ struct OpEntry {
     bool needs_current_fh = false;             // else nofilehandle
     bool needs_saved_fh = false;               // else nofilehandle
     bool mutates = false;                      // refused on a read-only share with rofs
+    bool changes_state = false;                // of the protocol: opens, locks, owners, clients; on a read-only share, too
+    bool repeatable = false;                   // done twice it does the same: minor version 0 need not keep its reply
     NfsStatus on_pseudo_root = NfsStatus::ok;  // what it answers there; ok: the handler knows the pseudo root
-    std::uint32_t reply_bound = 0;             // bytes of a result's body, at most; an operation that mutates is not started without them
+    std::uint32_t reply_bound = 0;  // bytes of a success's body, at most; an operation that changes anything is not started without them
     Position position = Position::in_session;
     bool error_has_bitmap = false;  // a failure is followed by an empty bitmap4 where the handler wrote nothing: attrsset
     NowHandler now = nullptr;       // exactly one of both; both null: notsupp

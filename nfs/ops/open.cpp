@@ -17,10 +17,6 @@ namespace {
 constexpr std::uint32_t op_open_code = 18;
 constexpr std::uint32_t result_confirm = 2, result_locktype_posix = 4;
 constexpr std::uint32_t delegate_none = 0, delegate_none_ext = 3, why_not_wanted = 0, why_resource = 2;
-// Conflicts with clients whose lease is over are cleared one client at a time.
-constexpr int courtesy_rounds = 16;
-// Opens and locks of one client: a bound on memory, past what any real one holds.
-constexpr std::size_t states_max = 1 << 20;
 
 struct Opening {
     std::shared_ptr<Client> client;
@@ -62,10 +58,12 @@ Result<> enter(Compound& compound, Opening& opening, const OpenArgs& args, const
         state->deny = deny;
         state->id.seqid = next_seqid(state->id.seqid);
     } else {
-        if (client.states.size() >= states_max) return fail(Errc::too_many);
+        auto share = share_for_state(compound.service.state_bytes, client, *opening.owner);
+        if (!share) return fail(Errc::too_many);
         TRY(open, files.open(opened.file.id, client.holder(*opening.owner), args.access, args.deny, conflict));
         state = std::make_shared<State>();
-        state->id = StateNumber{epoch_of(client.id), number_of(client.id), client.next_state++}.stateid(1);
+        state->share = std::move(*share);
+        state->id = client.new_stateid(1);
         state->file = opened.file.id;
         state->owner = opening.owner;
         state->open = std::move(open);
@@ -83,14 +81,21 @@ Result<> enter(Compound& compound, Opening& opening, const OpenArgs& args, const
     return {};
 }
 
+// The client's record is durable before it gets state: and before a file is made for it, so that a create that comes again because the
+// record could not be written does not meet the file that it made itself.
+Task<NfsStatus> ensure_record(Compound& compound, const Opening& opening, const OpenArgs& args) {
+    auto& service = compound.service;
+    const auto written = co_await service.ensure_record(opening.client);
+    if (!written) co_return to_status(written.error());
+    // Grace may have closed while it was written: then it may have been erased again.
+    if (args.claim != Claim::previous || service.grace.may_reclaim(opening.client->owner)) co_return NfsStatus::ok;
+    opening.client->record.store(Record::unsure);
+    co_return NfsStatus::no_grace;
+}
+
 // The open enters the file's table. Opens of clients whose lease is over give way.
 Task<NfsStatus> register_open(Compound& compound, Opening& opening, const OpenArgs& args, const OpenedFile& opened) {
     auto& service = compound.service;
-    if (!opening.client->recorded.load(std::memory_order_acquire)) {
-        const auto written = co_await service.grace.record(service.own_context(), opening.client->owner, opening.client->minor_version);
-        if (!written) co_return to_status(written.error());
-        opening.client->recorded.store(true, std::memory_order_release);
-    }
     auto pinned = co_await compound.fs().pin(compound.ctx, opened.file.id);
     if (!pinned) co_return to_status(pinned.error());
     for (int round = 0; round < courtesy_rounds; ++round) {
@@ -102,9 +107,12 @@ Task<NfsStatus> register_open(Compound& compound, Opening& opening, const OpenAr
             entered = enter(compound, opening, args, opened, *pinned, &conflict);
         }
         if (entered) co_return NfsStatus::ok;
+        if (entered.error() == Errc::too_many && co_await service.make_room()) continue;
         if (!(entered.error() == Errc::share_conflict)) co_return to_status(entered.error());
         const bool other_nfs = conflict.protocol == vfs::Protocol::nfs && conflict.client != opening.client->id;
-        if (!other_nfs || !co_await service.end_if_courtesy(conflict.client)) {
+        const auto courtesy = other_nfs ? co_await service.end_if_courtesy(conflict.client) : Service::Courtesy::alive;
+        if (courtesy == Service::Courtesy::later) co_return NfsStatus::delay;
+        if (courtesy == Service::Courtesy::alive) {
             co_return args.claim == Claim::previous ? NfsStatus::reclaim_conflict : NfsStatus::share_denied;
         }
     }
@@ -143,7 +151,9 @@ Task<NfsStatus> open(Compound& compound, Opening& opening, OpenArgs& args, XdrWr
     auto status = check_grace(compound, args, *opening.client);
     if (status != NfsStatus::ok) co_return status;
     OpenedFile opened;
-    status = co_await find_or_create(compound, args, opened);
+    if (args.create) status = co_await ensure_record(compound, opening, args);
+    if (status == NfsStatus::ok) status = co_await find_or_create(compound, args, opened);
+    if (status == NfsStatus::ok && !args.create) status = co_await ensure_record(compound, opening, args);
     if (status == NfsStatus::ok) status = co_await register_open(compound, opening, args, opened);
     if (status != NfsStatus::ok) co_return status;
     if (opened.truncate) {
@@ -155,7 +165,7 @@ Task<NfsStatus> open(Compound& compound, Opening& opening, OpenArgs& args, XdrWr
             co_return to_status(done.error());
         }
     }
-    if (args.claim == Claim::previous) compound.service.grace.reclaimed(opening.client->owner);
+    if (args.claim == Claim::previous && compound.minor_version == 0) compound.service.grace.reclaimed(opening.client->owner);
     compound.set_current(opened.file);
     compound.current_stateid = opening.stateid;
     write_result(compound, opening, args, opened, out);
@@ -185,11 +195,15 @@ Task<NfsStatus> op_open(Compound& compound, XdrReader& in, XdrWriter& out) {
     } else {
         opening.client = compound.session->client;
     }
-    {
-        std::lock_guard lock(opening.client->mutex);
-        opening.owner = find_or_make_owner(opening.client->open_owners, args.owner, compound.service.runtime.clock->now(), !v40);
+    for (;;) {
+        {
+            std::lock_guard lock(opening.client->mutex);
+            opening.owner = find_or_make_owner(compound.service.state_bytes, opening.client->open_owners, args.owner,
+                                               compound.service.runtime.clock->now(), !v40);
+        }
+        if (opening.owner != nullptr) break;
+        if (!co_await compound.service.make_room()) co_return NfsStatus::resource;
     }
-    if (opening.owner == nullptr) co_return NfsStatus::resource;
     if (v40) restart_unconfirmed(*opening.client, *opening.owner, args.seqid);
     OwnerSequence sequence;
     if (!sequence.begin(compound, opening.client, opening.owner, args.seqid, op_open_code, out)) co_return sequence.status();

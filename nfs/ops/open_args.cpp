@@ -28,7 +28,10 @@ void read_how(XdrReader& in, std::uint32_t minor_version, OpenArgs& args) {
         case CreateHow::exclusive_4_1:
             if (minor_version == 0) return in.fail();
             in.read(args.verifier);
-            return read_attributes(in, minor_version, args);
+            read_attributes(in, minor_version, args);
+            // Not among suppattr_exclcreat.
+            if (args.fault == NfsStatus::ok && args.change.set.size) args.fault = NfsStatus::inval;
+            return;
     }
     in.fail();
 }

@@ -47,8 +47,10 @@ Task<NfsStatus> create(Compound& compound, OpenArgs& args, OpenedFile& out) {
     out.directory = ChangeInfo::of(created->directory);
     const auto type = check_type(compound, created->entry.attributes);
     if (type != NfsStatus::ok) co_return type;
+    out.owner = created->entry.attributes.uid;
     if (!created->existed || request.mode == vfs::CreateMode::exclusive) {
-        out.created = true;
+        // The verifier only says that somebody made the file so: it is a retry if the file is the caller's.
+        out.created = !created->existed || out.owner == compound.caller.uid;
         out.attributes = args.change.mask;
         if (!created->existed && size && *size != 0) {
             vfs::SetAttributes grow;
@@ -85,6 +87,7 @@ Task<NfsStatus> by_name(Compound& compound, OpenArgs& args, OpenedFile& out) {
     if (!dir) co_return to_status(dir.error());
     out.directory = {true, dir->change, dir->change};
     out.file = {FileRef::Kind::file, &share, found->id};
+    out.owner = found->attributes.uid;
     co_return check_type(compound, found->attributes);
 }
 
@@ -93,6 +96,7 @@ Task<NfsStatus> by_handle(Compound& compound, OpenedFile& out) {
     const auto attributes = co_await compound.attributes_of(compound.current);
     if (!attributes) co_return to_status(attributes.error());
     out.file = compound.current;
+    out.owner = attributes->uid;
     co_return check_type(compound, *attributes);
 }
 
@@ -124,7 +128,9 @@ Task<NfsStatus> find_or_create(Compound& compound, OpenArgs& args, OpenedFile& o
     }
     if (status != NfsStatus::ok) co_return status;
     if (out.file.share->read_only && ((args.access & vfs::share::write) != 0 || out.truncate)) co_return NfsStatus::rofs;
-    if (out.created || args.claim == Claim::previous) co_return NfsStatus::ok;
+    // What its owner opened before the restart he opened perhaps as its creator, whom the mode did not bind.
+    const bool owner_reclaims = args.claim == Claim::previous && out.owner == compound.caller.uid;
+    if (out.created || owner_reclaims) co_return NfsStatus::ok;
     co_return co_await check_rights(compound, args, out);
 }
 

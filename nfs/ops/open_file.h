@@ -10,7 +10,8 @@ namespace strata::nfs {
 struct OpenedFile {
     FileRef file;
     ChangeInfo directory;
-    bool created = false;      // by this OPEN, or by the one that this is a retry of: its mode does not bind its creator
+    std::uint32_t owner = 0;   // the file's uid
+    bool created = false;      // by this OPEN, or by the one that this is a retry of: its mode does not bind its creator, who owns it
     bool truncate = false;     // to be done once no other open denies it
     AttributeMask attributes;  // that were set
 };

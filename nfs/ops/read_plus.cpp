@@ -74,7 +74,10 @@ Task<NfsStatus> op_read_plus(Compound& compound, XdrReader& in, XdrWriter& out) 
         if (at == before) break;
         ++contents;
     }
-    out.patch(eof_at, at >= object->size ? 1 : 0);
+    // No run, and not the end: a client would ask for ever. Either there is no room for one, or the file has become shorter meanwhile.
+    const bool nothing = contents == 0 && at < end;
+    if (nothing && compound.room(out) <= content_head + 4) co_return NfsStatus::rep_too_big;
+    out.patch(eof_at, at >= object->size || nothing ? 1 : 0);
     out.patch(contents_at, contents);
     co_return NfsStatus::ok;
 }

@@ -5,7 +5,6 @@
 #include "nfs/compound.h"
 #include "nfs/ops/handlers.h"
 #include "nfs/state/session.h"
-#include "server/base/crc32c.h"
 
 namespace strata::nfs {
 
@@ -13,8 +12,6 @@ namespace {
 
 // code and status of a result, SEQUENCE's body, code and status of an error behind it.
 constexpr std::size_t reply_minimum = 8 + 36 + 8;
-// Enough of a request to tell it from another; the payload of a large WRITE need not be read for it.
-constexpr std::size_t checksummed_max = 4096;
 
 std::shared_ptr<Session> find_session(Compound& compound, const SessionId& id) {
     auto& last = compound.connection.last_session;
@@ -63,9 +60,7 @@ NfsStatus op_sequence(Compound& compound, XdrReader& in, XdrWriter& out) {
     if (slot >= slots) return NfsStatus::badslot;
     if (highest >= slots) return NfsStatus::bad_high_slot;
     // What identifies the request: all that follows SEQUENCE.
-    const auto rest = in.rest();
-    if (cache_this)
-        compound.request_checksum = crc32c(rest.first(std::min(rest.size(), checksummed_max))) ^ static_cast<std::uint32_t>(rest.size());
+    if (cache_this) compound.request_checksum = checksum_of_request(in.rest());
     const auto verdict = session->take(slot, sequence, compound.request_checksum, compound.replay);
     status = to_status(verdict);
     if (status != NfsStatus::ok) return status;

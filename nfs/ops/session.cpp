@@ -76,7 +76,13 @@ struct CreateArgs {
 };
 
 // What we give for what was asked: never more.
-NfsStatus negotiate(const Config& config, const CreateArgs& args, CreatedSession& out) {
+// `quota`: of what all sessions may keep. The fuller it is, the less each new one gets.
+NfsStatus negotiate(const Config& config, const Quota& quota, const CreateArgs& args, CreatedSession& out) {
+    const auto left = quota.max() - std::min(quota.used(), quota.max());
+    const bool scarce = left < quota.max() / 4, tight = left < quota.max() / 2;
+    // The least is room for the reply to an OPEN with all its attributes: without it a client cannot work.
+    const std::uint32_t cached_max = scarce ? 2048 : tight ? 4096 : 8192;
+    const std::uint32_t slots_max = std::min<std::uint32_t>(config.slots_max, scarce ? 4 : tight ? 16 : UINT32_MAX);
     for (const auto* c : {&args.fore, &args.back}) {
         if (c->max_request_size < request_min || c->max_response_size < response_min) return NfsStatus::toosmall;
         if (c->max_operations == 0 || c->max_requests == 0) return NfsStatus::toosmall;
@@ -86,9 +92,10 @@ NfsStatus negotiate(const Config& config, const CreateArgs& args, CreatedSession
     out.fore.max_request_size = std::min<std::uint32_t>(args.fore.max_request_size, record_size_max);
     out.fore.max_response_size = std::min<std::uint32_t>(args.fore.max_response_size, record_size_max);
     // A cached reply stays in memory until its slot is used again.
-    out.fore.max_response_size_cached = std::min<std::uint32_t>({args.fore.max_response_size_cached, out.fore.max_response_size, 8192});
+    out.fore.max_response_size_cached =
+        std::min<std::uint32_t>({args.fore.max_response_size_cached, out.fore.max_response_size, cached_max});
     out.fore.max_operations = std::min(args.fore.max_operations, config.operations_max);
-    out.fore.max_requests = std::min(args.fore.max_requests, config.slots_max);
+    out.fore.max_requests = std::min(args.fore.max_requests, slots_max);
     out.fore.rdma_ird.clear();
     out.back = args.back;
     out.back.header_pad_size = 0;
@@ -110,6 +117,7 @@ void write_created(XdrWriter& out, const CreatedSession& created) {
 NfsStatus create(Compound& compound, const std::shared_ptr<Client>& client, const CreateArgs& args, CreatedSession& created) {
     auto& service = compound.service;
     std::lock_guard lock(client->mutex);
+    if (client->gone.load(std::memory_order_acquire)) return NfsStatus::stale_clientid;
     if (args.sequence == client->create_sequence && client->created) {
         created = *client->created;
         return NfsStatus::ok;
@@ -119,14 +127,18 @@ NfsStatus create(Compound& compound, const std::shared_ptr<Client>& client, cons
     // Before it is confirmed, an id belongs to who asked for it (18.36.3).
     if (client->sessions.empty() && client->create_sequence == 0 && client->principal != principal) return NfsStatus::clid_inuse;
     if ((args.flags & ~(flag_persist | flag_back_channel | flag_rdma)) != 0) return NfsStatus::inval;
-    const auto status = negotiate(service.config, args, created);
+    const auto status = negotiate(service.config, service.session_bytes, args, created);
     if (status != NfsStatus::ok) return status;
     if (client->sessions.size() >= service.config.sessions_per_client_max) return NfsStatus::nospc;
+    constexpr std::size_t session_bytes = 1024;
+    auto share = service.session_bytes.take(session_bytes + std::size_t{created.fore.max_requests} * created.fore.max_response_size_cached);
+    if (!share) return NfsStatus::delay;
     created.sequence = args.sequence;
     created.flags = args.flags & flag_back_channel;
     store_be64(created.id.data(), client->id);
     service.runtime.random->fill(std::span(created.id).subspan(8));
     auto session = std::make_shared<Session>();
+    session->share = std::move(*share);
     session->id = created.id;
     session->client = client;
     session->fore = created.fore;
@@ -155,15 +167,17 @@ Task<NfsStatus> op_create_session(Compound& compound, XdrReader& in, XdrWriter& 
     const auto client = service.clients.find(args.client);
     if (client == nullptr || client->minor_version == 0) co_return NfsStatus::stale_clientid;
     CreatedSession created;
-    const auto status = create(compound, client, args, created);
+    auto status = create(compound, client, args, created);
+    if (status == NfsStatus::delay && co_await service.make_room()) status = create(compound, client, args, created);
     if (status != NfsStatus::ok) co_return status;
     client->renew(service.runtime.clock->now());
     // The first session proves that the client got its id: an earlier instance of it ends.
+    const bool first = !client->confirmed;
     const auto older = service.clients.confirm(client);
-    if (older != nullptr && older->recorded.exchange(false)) {
-        // A record that says no more than the new instance may say: during grace it may still reclaim what the older one held.
-        if (!service.grace.may_reclaim(client->owner)) (void)co_await service.grace.erase(service.own_context(), client->owner);
-    }
+    // It went while the session was made, and the session with it.
+    if (client->gone.load(std::memory_order_acquire)) co_return NfsStatus::stale_clientid;
+    if (first) service.adopt_record(*client);
+    if (older != nullptr) co_await service.forget_record(older);
     write_created(out, created);
     co_return NfsStatus::ok;
 }

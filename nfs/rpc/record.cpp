@@ -2,6 +2,7 @@
 // Record marking: one buffer for many small records, one of its own for a large one.
 #include "nfs/rpc/record.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -56,7 +57,12 @@ RecordReader::Next RecordReader::next(Slice& record) {
     for (;;) {
         bool last = false;
         Slice fragment;
-        if (large_size_ != 0) {
+        if (stalled_) {
+            fragment = std::exchange(held_, Slice());
+            last = held_last_;
+            stalled_ = false;
+            --fragments_;  // it is counted already
+        } else if (large_size_ != 0) {
             if (large_.size() == 0 || large_received_ < large_size_) return Next::need_more;
             fragment = std::exchange(large_, Slice());
             large_size_ = large_received_ = 0;
@@ -69,13 +75,14 @@ RecordReader::Next RecordReader::next(Slice& record) {
             last = (mark & last_fragment) != 0;
             if (size > record_max_ - assembled_ || fragments_ >= fragments_max) return Next::bad;
             const auto present = end_ - at_ - mark_size;
-            if (present < size && size + mark_size > buffer_size) {
+            const bool large = size + mark_size > buffer_size;
+            if (present < size && large && present >= large_share) {
                 at_ += mark_size;
                 large_size_ = size;
                 large_last_ = last;
                 return Next::need_more;
             }
-            wanted_ = size + mark_size;
+            wanted_ = mark_size + (large ? large_share : size);
             if (present < size) return Next::need_more;
             fragment = buffer_.sub(at_ + mark_size, size);
             at_ += mark_size + size;
@@ -86,6 +93,16 @@ RecordReader::Next RecordReader::next(Slice& record) {
     }
 }
 
+// Room for so many bytes of the record in all.
+bool RecordReader::reserve_assembly(std::size_t bytes) {
+    if (assembly_.size() >= bytes) return true;
+    auto larger = pool_->allocate(std::min(record_max_, std::max({bytes, buffer_size, 4 * assembly_.size()})));
+    if (larger.size() == 0) return false;
+    if (assembled_ != 0) std::memcpy(larger.writable().data(), assembly_.data(), assembled_);
+    assembly_ = std::move(larger);
+    return true;
+}
+
 // The fragment is the record, or is added to the others of its record. need_more: the record goes on.
 RecordReader::Next RecordReader::hand_over(Slice fragment, bool last, Slice& record) {
     if (last && !assembling_) {
@@ -93,11 +110,13 @@ RecordReader::Next RecordReader::hand_over(Slice fragment, bool last, Slice& rec
         fragments_ = 0;
         return Next::record;
     }
-    if (!assembling_) {
-        assembly_ = pool_->allocate(record_max_);
-        if (assembly_.size() == 0) return Next::bad;
-        assembling_ = true;
+    if (!reserve_assembly(assembled_ + fragment.size())) {
+        held_ = std::move(fragment);
+        held_last_ = last;
+        stalled_ = true;
+        return Next::wait;
     }
+    assembling_ = true;
     if (fragment.size() != 0) std::memcpy(assembly_.writable().data() + assembled_, fragment.data(), fragment.size());
     assembled_ += fragment.size();
     if (!last) return Next::need_more;

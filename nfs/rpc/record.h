@@ -26,20 +26,24 @@ public:
     enum class Next : std::uint8_t {
         record,     // `record` is a whole one
         need_more,  // receive more first
+        wait,       // the pool's bound is reached: call again later
         bad,        // larger than allowed, or of too many fragments: the stream cannot be followed any further
     };
     Next next(Slice& record);
 
     // Nothing of a record has been received that next() has not given out.
-    bool idle() const { return at_ == end_ && large_size_ == 0 && !assembling_; }
+    bool idle() const { return at_ == end_ && large_size_ == 0 && !assembling_ && !stalled_; }
     // Gives the buffer back, if idle.
     void release();
 
 private:
     Next hand_over(Slice fragment, bool last, Slice& record);
+    bool reserve_assembly(std::size_t bytes);
     std::span<std::byte> large_space();
 
     static constexpr std::size_t buffer_size = 64 * 1024;
+    // So much of a large record has to be here before it gets a slab of its own: a word of four bytes alone pins no megabyte.
+    static constexpr std::size_t large_share = 16 * 1024;
     static constexpr std::uint32_t fragments_max = 4096;  // some clients cut at 4 KiB
 
     BufferPool* pool_;
@@ -52,11 +56,14 @@ private:
     Slice large_;
     std::size_t large_size_ = 0, large_received_ = 0;
     bool large_last_ = false;
-    // A record of several fragments is put together here.
+    // A record of several fragments is put together here, in a slab that grows with it.
     Slice assembly_;
     std::size_t assembled_ = 0;
     std::uint32_t fragments_ = 0;
     bool assembling_ = false;
+    // A fragment that waits for room in the assembly.
+    Slice held_;
+    bool held_last_ = false, stalled_ = false;
 };
 
 }  // namespace strata::nfs

@@ -15,6 +15,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "nfs/state/quota.h"
+#include "nfs/state/scramble.h"
 #include "nfs/wire/file_handle.h"
 #include "nfs/wire/status.h"
 #include "nfs/wire/types.h"
@@ -27,6 +29,13 @@ namespace strata::nfs {
 struct Client;
 struct Session;
 struct State;
+
+// What the record store holds of a client: with a record it may reclaim after a restart.
+enum class Record : std::uint8_t {
+    none,
+    durable,
+    unsure,  // a write or an erasure failed, or may have come too late: to be done again before anything relies on it
+};
 
 // Who may act for a client id: the flavor and user of the request that made it.
 struct Principal {
@@ -42,6 +51,7 @@ struct OwnerReply {
     std::vector<std::byte> body;
     HandleBytes handle{};
     Stateid stateid;
+    std::uint64_t commit_index = 0;  // what has to be durable before it is sent (CommitPoint)
 };
 
 // An open-owner or lock-owner. The sequence of minor version 0 (RFC 7530, 9.1.7) lives here; 4.1 leaves it alone. Guarded by Client::mutex.
@@ -55,6 +65,7 @@ struct Owner {
     std::unordered_map<vfs::FileId, std::shared_ptr<State>> states;  // its open, or its locks, of each file
     std::uint32_t last_closed = 0;   // the state that its last CLOSE ended: a retransmission still names it (4.0)
     std::optional<OwnerReply> last;  // for a retransmission
+    Quota::Share share;
 };
 
 // What a stateid stands for. Guarded by its Client::mutex; `file`, `kind` and `owner` never change.
@@ -72,6 +83,7 @@ struct State {
     std::vector<std::weak_ptr<State>> locks;
     // lock
     std::shared_ptr<State> parent;  // the open that the locks were taken through
+    Quota::Share share;
 };
 
 // A CREATE_SESSION's result, kept for a replay (RFC 8881, 18.36.4).
@@ -89,6 +101,8 @@ struct CreatedSession {
 
 struct Client {
     ClientId id = 0;
+    std::uint64_t order = 0;       // the order in which clients came
+    std::uint64_t number_key = 0;  // of the numbers of its states
     std::uint8_t minor_version = 1;
     std::string owner;  // co_ownerid, or the id string of SETCLIENTID
     Verifier verifier{};
@@ -99,16 +113,16 @@ struct Client {
 
     // The last sign of life, as Instant::ns; the lease runs from here.
     std::atomic<std::int64_t> renewed{0};
-    std::atomic<bool> recorded{false};          // its record is durable: it may reclaim after a restart
+    std::atomic<Record> record{Record::none};
     std::atomic<bool> reclaim_complete{false};  // 4.1: RECLAIM_COMPLETE was seen
-    std::atomic<bool> gone{false};              // removed from the table
+    std::atomic<bool> gone{false};              // out of the table, changed under its mutex; it gets no more sessions and states
 
     mutable std::mutex mutex;  // guards what follows
     std::uint32_t create_sequence = 0;
     std::optional<CreatedSession> created;
     std::vector<std::shared_ptr<Session>> sessions;
     std::unordered_map<std::uint32_t, std::shared_ptr<State>> states;  // by the number in the stateid
-    std::uint32_t next_state = 1;
+    std::uint32_t states_made = 0;
     std::unordered_map<std::uint32_t, std::shared_ptr<Owner>> closed;  // 4.0: whose CLOSE may come once more
     std::map<std::string, std::shared_ptr<Owner>, std::less<>> open_owners, lock_owners;
 
@@ -119,6 +133,8 @@ struct Client {
         return !states.empty();
     }
     vfs::Holder holder(const Owner& o) const { return {vfs::Protocol::nfs, id, o.name}; }
+    // A stateid that was never given out. `mutex` is held.
+    Stateid new_stateid(std::uint32_t seqid);
 };
 
 // The 12 bytes of a stateid: the server's epoch, the client's number, the state's number. STALE, EXPIRED and BAD follow from the bytes.

@@ -16,6 +16,13 @@ std::string owner_key(std::uint8_t minor_version, std::string_view owner) {
     return key;
 }
 
+// 18.35.4, cases 6 to 9: only a confirmed record can be updated, by whom it belongs to.
+NfsStatus update_status(const Client* old, const ClientTable::Exchange& request) {
+    if (old == nullptr) return NfsStatus::noent;
+    if (old->verifier != request.verifier) return NfsStatus::not_same;
+    return old->principal != request.principal ? NfsStatus::perm : NfsStatus::ok;
+}
+
 }  // namespace
 
 StateNumber StateNumber::of(const Stateid& s) { return {load_be32(&s.other[0]), load_be32(&s.other[4]), load_be32(&s.other[8])}; }
@@ -29,9 +36,13 @@ Stateid StateNumber::stateid(std::uint32_t seqid) const {
     return s;
 }
 
+Stateid Client::new_stateid(std::uint32_t seqid) {
+    return StateNumber{epoch_of(id), number_of(id), scramble(number_key, ++states_made)}.stateid(seqid);
+}
+
 // Sessions and owners refer to their clients: the rings are opened here.
 ClientTable::~ClientTable() {
-    for (const auto& client : all()) release(client);
+    for (const auto& [id, client] : by_id_) release(client);
 }
 
 std::shared_ptr<Client> ClientTable::find(ClientId id) const {
@@ -42,34 +53,60 @@ std::shared_ptr<Client> ClientTable::find(ClientId id) const {
 
 bool ClientTable::was_ours(ClientId id) const {
     std::lock_guard lock(mutex_);
-    return epoch_of(id) == epoch_ && number_of(id) != 0 && number_of(id) < next_number_;
+    const auto count = unscramble(key_, number_of(id));
+    return epoch_of(id) == epoch_ && count != 0 && count <= made_;
+}
+
+std::shared_ptr<Client> ClientTable::confirmed_of(std::uint8_t minor_version, std::string_view owner) const {
+    std::lock_guard lock(mutex_);
+    const auto found = by_owner_.find(owner_key(minor_version, owner));
+    return found == by_owner_.end() ? nullptr : found->second.confirmed;
+}
+
+// Room for one more. mutex_ is held.
+bool ClientTable::make_room(Clients& ended) {
+    if (by_id_.size() < clients_max_) return true;
+    if (unconfirmed_.empty()) return false;
+    ended.push_back(unconfirmed_.begin()->second);
+    detach(ended.back());
+    return true;
+}
+
+// Out of the maps of ids, for good: whoever has found it before sees that. mutex_ is held.
+void ClientTable::drop(const std::shared_ptr<Client>& client) {
+    client->gone.store(true, std::memory_order_release);
+    unconfirmed_.erase(client->order);
+    by_id_.erase(client->id);
 }
 
 std::shared_ptr<Client> ClientTable::make(const Exchange& request, std::uint8_t minor_version, Instant now) {
     auto client = std::make_shared<Client>();
-    client->id = make_client_id(epoch_, next_number_++);
+    client->id = make_client_id(epoch_, scramble(key_, ++made_));
+    client->order = made_;
+    client->number_key = scramble_round::mix(key_ ^ client->id);
     client->minor_version = minor_version;
     client->owner = request.owner;
     client->verifier = request.verifier;
     client->principal = request.principal;
     client->renew(now);
     by_id_.emplace(client->id, client);
+    unconfirmed_.emplace(client->order, client);
     return client;
 }
 
 // Out of the maps. mutex_ is held.
 void ClientTable::detach(const std::shared_ptr<Client>& client) {
-    by_id_.erase(client->id);
+    drop(client);
     const auto found = by_owner_.find(owner_key(client->minor_version, client->owner));
     if (found == by_owner_.end()) return;
     auto& entry = found->second;
     if (entry.confirmed == client) entry.confirmed.reset();
-    if (entry.unconfirmed == client) entry.unconfirmed.reset();
+    // With its id, too: what waits to be confirmed may be an update of it (SETCLIENTID).
+    if (entry.unconfirmed != nullptr && entry.unconfirmed->id == client->id) entry.unconfirmed.reset();
     if (entry.confirmed == nullptr && entry.unconfirmed == nullptr) by_owner_.erase(found);
 }
 
 void ClientTable::release(const std::shared_ptr<Client>& client) {
-    client->gone.store(true, std::memory_order_release);
     std::vector<std::shared_ptr<Session>> ended;
     std::unordered_map<std::uint32_t, std::shared_ptr<State>> states;  // their opens close outside the lock
     {
@@ -103,24 +140,18 @@ void ClientTable::remove(const std::shared_ptr<Client>& client) {
 
 ClientTable::Exchanged ClientTable::exchange_id(const Exchange& request, Instant now) {
     Exchanged out;
+    Clients ended;
     {
         std::lock_guard lock(mutex_);
-        auto& entry = by_owner_[owner_key(1, request.owner)];
-        const auto old = entry.confirmed;
+        const auto key = owner_key(1, request.owner);
+        auto found = by_owner_.find(key);
+        const auto old = found == by_owner_.end() ? nullptr : found->second.confirmed;
         if (request.update) {
-            // 18.35.4, case 6 to 9: only a confirmed record can be updated, by whom it belongs to.
-            if (old == nullptr) {
-                out.status = NfsStatus::noent;
-            } else if (old->verifier != request.verifier) {
-                out.status = NfsStatus::not_same;
-            } else if (old->principal != request.principal) {
-                out.status = NfsStatus::perm;
-            } else {
-                out.client = old;
-                out.confirmed = true;
-                old->renew(now);
-            }
-            if (entry.confirmed == nullptr && entry.unconfirmed == nullptr) by_owner_.erase(owner_key(1, request.owner));
+            out.status = update_status(old.get(), request);
+            if (out.status != NfsStatus::ok) return out;
+            out.client = old;
+            out.confirmed = true;
+            old->renew(now);
             return out;
         }
         if (old != nullptr && old->principal == request.principal && old->verifier == request.verifier) {
@@ -136,19 +167,22 @@ ClientTable::Exchanged ClientTable::exchange_id(const Exchange& request, Instant
                 return out;
             }
             out.replaced.push_back(old);
-            by_id_.erase(old->id);
-            entry.confirmed.reset();
+            ended.push_back(old);
+            detach(old);
         }
         // Cases 1, 4 and 5: a new record. A confirmed one of an earlier instance stays until this one is confirmed.
-        if (by_id_.size() >= clients_max_) {
-            out.status = NfsStatus::delay;
-            return out;
+        found = by_owner_.find(key);
+        if (found != by_owner_.end() && found->second.unconfirmed != nullptr) {
+            ended.push_back(found->second.unconfirmed);
+            detach(ended.back());
         }
-        if (entry.unconfirmed != nullptr) by_id_.erase(entry.unconfirmed->id);
-        entry.unconfirmed = make(request, 1, now);
-        out.client = entry.unconfirmed;
+        if (make_room(ended)) {
+            out.client = by_owner_[key].unconfirmed = make(request, 1, now);
+        } else {
+            out.status = NfsStatus::delay;
+        }
     }
-    for (const auto& client : out.replaced) release(client);
+    for (const auto& client : ended) release(client);
     return out;
 }
 
@@ -158,11 +192,12 @@ std::shared_ptr<Client> ClientTable::confirm(const std::shared_ptr<Client>& clie
         std::lock_guard lock(mutex_);
         if (client->confirmed || client->gone.load(std::memory_order_acquire)) return nullptr;
         client->confirmed = true;
+        unconfirmed_.erase(client->order);
         auto& entry = by_owner_[owner_key(client->minor_version, client->owner)];
         older = std::move(entry.confirmed);
         entry.confirmed = client;
         if (entry.unconfirmed == client) entry.unconfirmed.reset();
-        if (older != nullptr) by_id_.erase(older->id);
+        if (older != nullptr) drop(older);
     }
     if (older != nullptr) release(older);
     return older;
@@ -170,36 +205,42 @@ std::shared_ptr<Client> ClientTable::confirm(const std::shared_ptr<Client>& clie
 
 ClientTable::Exchanged ClientTable::set_client_id(const Exchange& request, const Verifier& confirm, Instant now) {
     Exchanged out;
-    std::lock_guard lock(mutex_);
-    auto& entry = by_owner_[owner_key(0, request.owner)];
-    const auto old = entry.confirmed;
-    if (old != nullptr && old->principal != request.principal && old->has_state() && !old->lease_over(now, lease_)) {
-        out.status = NfsStatus::clid_inuse;
-        out.client = old;
-        return out;
+    Clients ended;
+    {
+        std::lock_guard lock(mutex_);
+        const auto key = owner_key(0, request.owner);
+        auto found = by_owner_.find(key);
+        const auto old = found == by_owner_.end() ? nullptr : found->second.confirmed;
+        if (old != nullptr && old->principal != request.principal && old->has_state() && !old->lease_over(now, lease_)) {
+            out.status = NfsStatus::clid_inuse;
+            out.client = old;
+            return out;
+        }
+        const auto pending = found == by_owner_.end() ? nullptr : found->second.unconfirmed;
+        if (pending != nullptr && (old == nullptr || pending->id != old->id)) {
+            ended.push_back(pending);
+            detach(pending);
+        }
+        if (old != nullptr && old->verifier == request.verifier && old->principal == request.principal) {
+            // The same instance with a new callback: the id stays, the confirmation is asked for anew (16.33.5, case 2).
+            auto update = std::make_shared<Client>();
+            update->id = old->id;
+            update->minor_version = 0;
+            update->owner = old->owner;
+            update->verifier = old->verifier;
+            update->principal = old->principal;
+            update->confirm = confirm;
+            update->renew(now);
+            by_owner_[key].unconfirmed = update;
+            out.client = update;
+        } else if (make_room(ended)) {
+            out.client = by_owner_[key].unconfirmed = make(request, 0, now);
+            out.client->confirm = confirm;
+        } else {
+            out.status = NfsStatus::delay;
+        }
     }
-    if (by_id_.size() >= clients_max_) {
-        out.status = NfsStatus::delay;
-        return out;
-    }
-    if (entry.unconfirmed != nullptr && (old == nullptr || entry.unconfirmed->id != old->id)) by_id_.erase(entry.unconfirmed->id);
-    if (old != nullptr && old->verifier == request.verifier && old->principal == request.principal) {
-        // The same instance with a new callback: the id stays, the confirmation is asked for anew (16.33.5, case 2).
-        auto update = std::make_shared<Client>();
-        update->id = old->id;
-        update->minor_version = 0;
-        update->owner = old->owner;
-        update->verifier = old->verifier;
-        update->principal = old->principal;
-        update->confirm = confirm;
-        update->renew(now);
-        entry.unconfirmed = update;
-        out.client = update;
-        return out;
-    }
-    entry.unconfirmed = make(request, 0, now);
-    entry.unconfirmed->confirm = confirm;
-    out.client = entry.unconfirmed;
+    for (const auto& client : ended) release(client);
     return out;
 }
 
@@ -226,12 +267,14 @@ ClientTable::Exchanged ClientTable::confirm_client_id(ClientId id, const Verifie
                 out.client = client;
             } else {
                 client->confirmed = true;
+                unconfirmed_.erase(client->order);
                 if (entry.confirmed != nullptr) {
                     out.replaced.push_back(entry.confirmed);
-                    by_id_.erase(entry.confirmed->id);
+                    drop(entry.confirmed);
                 }
                 entry.confirmed = client;
                 out.client = client;
+                out.first = true;
             }
             entry.unconfirmed.reset();
         } else if (client->confirmed && client->confirm == confirm_verifier) {
@@ -251,40 +294,47 @@ ClientTable::Exchanged ClientTable::confirm_client_id(ClientId id, const Verifie
     return out;
 }
 
-std::vector<std::shared_ptr<Client>> ClientTable::overdue(Instant now, Duration courtesy) const {
-    std::vector<std::shared_ptr<Client>> out;
+bool ClientTable::overdue(const Client& client, Instant now, Duration courtesy) const {
+    if (!client.lease_over(now, lease_)) return false;
+    return !client.confirmed || !client.has_state() || client.lease_over(now, lease_ + courtesy);
+}
+
+void ClientTable::forget_idle_owners(Client& client, Instant now) const {
+    std::lock_guard lock(client.mutex);
+    for (auto* owners : {&client.open_owners, &client.lock_owners}) {
+        std::erase_if(*owners, [&](const auto& entry) {
+            const auto& owner = *entry.second;
+            const bool idle = owner.states.empty() && !owner.busy && now - owner.used > lease_;
+            if (idle) client.closed.erase(owner.last_closed);
+            return idle;
+        });
+    }
+}
+
+std::vector<std::shared_ptr<Client>> ClientTable::silent(Instant now, std::size_t count) const {
+    // Their times are copied: they go on while this sorts.
+    std::vector<std::pair<std::int64_t, std::shared_ptr<Client>>> by_time;
     std::lock_guard lock(mutex_);
     for (const auto& [id, client] : by_id_) {
-        if (!client->lease_over(now, lease_)) continue;
-        if (!client->confirmed || !client->has_state() || client->lease_over(now, lease_ + courtesy)) out.push_back(client);
+        if (client->lease_over(now, lease_)) by_time.emplace_back(client->renewed.load(std::memory_order_relaxed), client);
     }
+    count = std::min(count, by_time.size());
+    std::ranges::partial_sort(by_time, by_time.begin() + static_cast<std::ptrdiff_t>(count), {}, [](const auto& e) { return e.first; });
+    std::vector<std::shared_ptr<Client>> out;
+    for (std::size_t i = 0; i < count; ++i) out.push_back(std::move(by_time[i].second));
     return out;
 }
 
-void ClientTable::forget_idle_owners(Instant now) {
-    for (const auto& client : all()) {
-        std::lock_guard lock(client->mutex);
-        for (auto* owners : {&client->open_owners, &client->lock_owners}) {
-            std::erase_if(*owners, [&](const auto& entry) {
-                const auto& owner = *entry.second;
-                const bool idle = owner.states.empty() && !owner.busy && now - owner.used > lease_;
-                if (idle) client->closed.erase(owner.last_closed);
-                return idle;
-            });
-        }
-    }
+std::vector<std::shared_ptr<Client>> ClientTable::some(ClientId after, std::size_t count) const {
+    std::vector<std::shared_ptr<Client>> out;
+    std::lock_guard lock(mutex_);
+    for (auto at = by_id_.upper_bound(after); at != by_id_.end() && out.size() < count; ++at) out.push_back(at->second);
+    return out;
 }
 
 std::size_t ClientTable::size() const {
     std::lock_guard lock(mutex_);
     return by_id_.size();
-}
-
-std::vector<std::shared_ptr<Client>> ClientTable::all() const {
-    std::vector<std::shared_ptr<Client>> out;
-    std::lock_guard lock(mutex_);
-    for (const auto& [id, client] : by_id_) out.push_back(client);
-    return out;
 }
 
 }  // namespace strata::nfs

@@ -2,7 +2,7 @@
 // Grace: loading, completion, the end.
 #include "nfs/state/grace.h"
 
-#include <vector>
+#include <utility>
 
 namespace strata::nfs {
 
@@ -16,7 +16,7 @@ Task<Result<>> Grace::load(const Context& ctx, Instant end) {
         std::lock_guard lock(mutex_);
         for (const auto& [owner, value] : rows) {
             if (value.size() < 2 || value[0] != record_format) co_return fail(Errc::bad_version, "a record of table nfs_clients");
-            waiting_.insert(owner);
+            waiting_.emplace(owner, static_cast<std::uint8_t>(value[1]));
         }
         end_ = end;
     }
@@ -35,7 +35,7 @@ bool Grace::completed(std::string_view owner) {
     std::lock_guard lock(mutex_);
     const auto found = waiting_.find(owner);
     if (found == waiting_.end()) return false;
-    returned_.insert(*found);
+    returned_.insert(found->first);
     waiting_.erase(found);
     return waiting_.empty();
 }
@@ -46,20 +46,37 @@ void Grace::reclaimed(std::string_view owner) {
     returned_.emplace(owner);
 }
 
-Task<> Grace::end(const Context& ctx) {
-    std::vector<std::string> lost;
-    {
-        std::lock_guard lock(mutex_);
-        if (!active() || ending_) co_return;
-        ending_ = true;
-        for (const auto& owner : waiting_) {
-            if (!returned_.contains(owner)) lost.push_back(owner);
-        }
-        waiting_.clear();
+bool Grace::due(Instant now) const {
+    if (!active()) return false;
+    std::lock_guard lock(mutex_);
+    return !ending_ && (now >= end_ || waiting_.empty());
+}
+
+bool Grace::closing() const {
+    if (!active()) return false;
+    std::lock_guard lock(mutex_);
+    return closed_;
+}
+
+std::optional<std::vector<std::string>> Grace::close() {
+    std::lock_guard lock(mutex_);
+    if (!active() || ending_) return std::nullopt;
+    closed_ = ending_ = true;
+    for (const auto& [owner, minor_version] : waiting_) {
+        if (minor_version != 0 || !returned_.contains(owner)) lost_.push_back(owner);
     }
+    waiting_.clear();
+    return lost_;
+}
+
+Task<Result<>> Grace::end(const Context& ctx, const std::vector<std::string>& lost) {
     // While grace still holds: a record that one of them gets by a later OPEN must not be the one that is erased.
-    for (const auto& owner : lost) (void)co_await records_->erase(ctx, table, owner);
-    active_.store(false, std::memory_order_release);
+    auto erased = Result<>();
+    if (!lost.empty()) erased = co_await records_->erase_all(ctx, table, lost);
+    std::lock_guard lock(mutex_);
+    ending_ = false;
+    if (erased) active_.store(false, std::memory_order_release);
+    co_return erased;
 }
 
 Task<Result<>> Grace::record(const Context& ctx, std::string_view owner, std::uint8_t minor_version) {

@@ -10,22 +10,22 @@ namespace strata::nfs {
 namespace {
 
 // I/O without an open: nobody may have denied it, and reclaims come first.
-NfsStatus check_anonymous(Compound& compound, std::uint8_t access, bool bypass) {
+NfsStatus check_anonymous(Compound& compound, std::uint8_t access, bool bypass, vfs::Holder* denying) {
     if (compound.service.grace.active()) return NfsStatus::grace;
     if (bypass && access == vfs::share::read) return NfsStatus::ok;
-    const auto allowed = compound.service.parts.files->check_io(compound.current.id, access);
+    const auto allowed = compound.service.parts.files->check_io(compound.current.id, access, denying);
     return allowed ? NfsStatus::ok : NfsStatus::locked;
 }
 
 }  // namespace
 
-NfsStatus check_io(Compound& compound, const Stateid& wanted, std::uint8_t access, bool& proven) {
+NfsStatus check_io(Compound& compound, const Stateid& wanted, std::uint8_t access, bool& proven, vfs::Holder* denying) {
     proven = false;
     Stateid stateid = wanted;
     const auto resolved = compound.resolve(stateid);
     if (resolved != NfsStatus::ok) return resolved;
-    if (stateid.is_anonymous()) return check_anonymous(compound, access, false);
-    if (stateid.is_read_bypass()) return check_anonymous(compound, access, true);
+    if (stateid.is_anonymous()) return check_anonymous(compound, access, false, denying);
+    if (stateid.is_read_bypass()) return check_anonymous(compound, access, true, denying);
     FoundState found;
     const auto status = find_state(compound, stateid, found);
     if (status != NfsStatus::ok) return status;
@@ -41,7 +41,14 @@ NfsStatus check_io(Compound& compound, const Stateid& wanted, std::uint8_t acces
 
 Task<NfsStatus> authorize_io(Compound& compound, const Stateid& stateid, std::uint8_t access) {
     bool proven = false;
-    const auto status = check_io(compound, stateid, access, proven);
+    vfs::Holder denying;
+    auto status = check_io(compound, stateid, access, proven, &denying);
+    for (int round = 0; status == NfsStatus::locked && denying.protocol == vfs::Protocol::nfs && round < courtesy_rounds; ++round) {
+        const auto courtesy = co_await compound.service.end_if_courtesy(denying.client);
+        if (courtesy == Service::Courtesy::later) co_return NfsStatus::delay;
+        if (courtesy == Service::Courtesy::alive) break;
+        status = check_io(compound, stateid, access, proven, &denying);
+    }
     if (status != NfsStatus::ok || proven) co_return status;
     const auto attributes = co_await compound.fs().get_attributes(compound.ctx, compound.current.id);
     if (!attributes) co_return to_status(attributes.error());

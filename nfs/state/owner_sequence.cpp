@@ -8,7 +8,10 @@ namespace strata::nfs {
 
 namespace {
 
-constexpr std::size_t owners_max = 65536;
+// Of one client: past what any real one holds.
+constexpr std::size_t owners_max = 65536, states_max = 1 << 20;
+// What an owner and a state take, roughly, beside the owner's name: themselves, their places in maps, an owner's last reply, a pin.
+constexpr std::size_t owner_bytes = 1024, state_bytes = 768;
 
 // Errors that leave the sequence where it was (RFC 7530, 9.1.7).
 bool counts(NfsStatus status) {
@@ -47,6 +50,7 @@ bool OwnerSequence::begin(Compound& compound, std::shared_ptr<Client> client, st
         status_ = last.status;
         out.raw(last.body);
         compound.keep_error_body = true;
+        compound.commit_point.raise(last.commit_index);
         if (status_ == NfsStatus::ok) {
             FileRef file;
             if (compound.file_of(last.handle, file) == NfsStatus::ok) compound.set_current(file);
@@ -78,21 +82,30 @@ NfsStatus OwnerSequence::end(Compound& compound, NfsStatus status, const XdrWrit
     if (status == NfsStatus::ok || compound.keep_error_body) out.copy_since(body_, last.body);
     if (!compound.current.is_none()) last.handle = compound.handle_of(compound.current);
     last.stateid = compound.current_stateid;
+    last.commit_index = compound.commit_point.index;
     return status;
 }
 
-std::shared_ptr<Owner> find_or_make_owner(std::map<std::string, std::shared_ptr<Owner>, std::less<>>& owners, std::string_view name,
-                                          Instant now, bool confirmed) {
+std::shared_ptr<Owner> find_or_make_owner(Quota& quota, std::map<std::string, std::shared_ptr<Owner>, std::less<>>& owners,
+                                          std::string_view name, Instant now, bool confirmed) {
     auto found = owners.find(name);
     if (found == owners.end()) {
         if (owners.size() >= owners_max) return nullptr;
+        auto share = quota.take(owner_bytes + 2 * name.size());
+        if (!share) return nullptr;
         auto owner = std::make_shared<Owner>();
+        owner->share = std::move(*share);
         owner->name = name;
         owner->confirmed = confirmed;
         found = owners.emplace(owner->name, std::move(owner)).first;
     }
     found->second->used = now;
     return found->second;
+}
+
+std::optional<Quota::Share> share_for_state(Quota& quota, const Client& client, const Owner& owner) {
+    if (client.states.size() >= states_max) return std::nullopt;
+    return quota.take(state_bytes + owner.name.size());
 }
 
 void detach_state(Client& client, const std::shared_ptr<State>& state) {

@@ -31,6 +31,7 @@ struct Session {
     ChannelAttrs fore, back;
     std::uint32_t callback_program = 0;
     std::atomic<bool> destroyed{false};
+    Quota::Share share;
 
     std::mutex mutex;         // guards the slots
     std::vector<Slot> slots;  // as many as were ever used

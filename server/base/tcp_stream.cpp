@@ -12,6 +12,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -229,8 +231,22 @@ private:
     Endpoint remote_;
 };
 
+// A peer that is gone without a word is found out within two minutes: by probes where nothing is sent, by what is not acknowledged where
+// something is.
+void detect_loss(int descriptor) {
+    const auto set = [descriptor](int level, int option, int value) {
+        (void)::setsockopt(descriptor, level, option, &value, sizeof value);
+    };
+    set(SOL_SOCKET, SO_KEEPALIVE, 1);
+    set(IPPROTO_TCP, TCP_KEEPIDLE, 60);  // seconds
+    set(IPPROTO_TCP, TCP_KEEPINTVL, 15);
+    set(IPPROTO_TCP, TCP_KEEPCNT, 4);
+    set(IPPROTO_TCP, TCP_USER_TIMEOUT, 120'000);  // milliseconds
+}
+
 std::unique_ptr<ByteStream> wrap(ConnectionPointer connection) {
     ErrorCode ignored;
+    detect_loss(connection->socket.native_handle());
     connection->socket.set_option(tcp::no_delay(true), ignored);
     connection->socket.non_blocking(true, ignored);
     auto local = from_asio(connection->socket.local_endpoint(ignored));

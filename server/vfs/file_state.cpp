@@ -3,6 +3,9 @@
 #include "server/vfs/file_state.h"
 
 #include <algorithm>
+#include <compare>
+#include <map>
+#include <utility>
 
 #include "server/vfs/file_state_shard.h"
 
@@ -25,38 +28,95 @@ const Lock* conflicting(const FileState& state, const Lock& wanted) {
     return nullptr;
 }
 
-// Takes `range` out of the owner's locks, splitting those that stick out.
+bool inside(ByteRange inner, ByteRange outer) { return outer.offset < inner.offset && end_of(inner) < end_of(outer); }
+
+// Takes `range` out of the owner's locks, splitting the one that sticks out on both sides.
 void carve(std::vector<Lock>& locks, const Holder& holder, ByteRange range) {
-    std::vector<Lock> kept;
-    kept.reserve(locks.size() + 1);
-    for (Lock& lock : locks) {
-        if (!(lock.holder == holder) || !overlap(lock.range, range)) {
-            kept.push_back(std::move(lock));
+    for (std::size_t i = 0; i < locks.size();) {
+        Lock& lock = locks[i];
+        if (!overlap(lock.range, range) || !(lock.holder == holder)) {
+            ++i;
             continue;
         }
-        if (lock.range.offset < range.offset) kept.push_back({lock.holder, between(lock.range.offset, range.offset), lock.kind});
-        if (end_of(range) < end_of(lock.range)) kept.push_back({lock.holder, between(end_of(range), end_of(lock.range)), lock.kind});
+        const std::uint64_t begin = lock.range.offset, end = end_of(lock.range);
+        if (begin < range.offset && end_of(range) < end) {
+            Lock rest{lock.holder, between(end_of(range), end), lock.kind};
+            lock.range = between(begin, range.offset);
+            locks.push_back(std::move(rest));
+            return;  // no other of the owner's is here
+        }
+        if (begin < range.offset) {
+            lock.range = between(begin, range.offset);
+            ++i;
+        } else if (end_of(range) < end) {
+            lock.range = between(end_of(range), end);
+            ++i;
+        } else {
+            std::swap(lock, locks.back());
+            locks.pop_back();
+        }
     }
-    locks = std::move(kept);
 }
 
 // Joins `added` with the owner's locks of the same kind that touch it.
 void merge(std::vector<Lock>& locks, Lock added) {
-    for (auto it = locks.begin(); it != locks.end();) {
-        const bool touches = it->range.offset <= end_of(added.range) && added.range.offset <= end_of(it->range);
-        if (!(it->holder == added.holder) || it->kind != added.kind || !touches) {
-            ++it;
+    for (std::size_t i = 0; i < locks.size();) {
+        Lock& lock = locks[i];
+        const bool touches = lock.range.offset <= end_of(added.range) && added.range.offset <= end_of(lock.range);
+        if (!touches || lock.kind != added.kind || !(lock.holder == added.holder)) {
+            ++i;
             continue;
         }
-        added.range = between(std::min(it->range.offset, added.range.offset), std::max(end_of(it->range), end_of(added.range)));
-        it = locks.erase(it);
+        added.range = between(std::min(lock.range.offset, added.range.offset), std::max(end_of(lock.range), end_of(added.range)));
+        std::swap(lock, locks.back());
+        locks.pop_back();
     }
     locks.push_back(std::move(added));
 }
 
+// The open that excludes another of `access` and `deny`. The counts say whether a look at all opens is worth it.
+const Open* excluding(const FileState& state, const Open* except, std::uint8_t access, std::uint8_t deny) {
+    if (!state.accesses.any(deny) && !state.denies.any(access)) return nullptr;
+    for (const Open* other : state.opens) {
+        if (other != except && ((other->access() & deny) != 0 || (other->deny() & access) != 0)) return other;
+    }
+    return nullptr;
+}
+
 }  // namespace
 
-FileStateTable::FileStateTable() : shards_(std::make_unique<Shard[]>(shard_count)) {}
+// How many locks each client has, and all of them.
+struct FileStateTable::LockCounts {
+    struct Client {
+        Protocol protocol = Protocol::nfs;
+        std::uint64_t id = 0;
+        friend auto operator<=>(const Client&, const Client&) = default;
+    };
+    LockLimits limits;
+    std::mutex mutex;  // after a shard's; guards what follows
+    std::map<Client, std::size_t> by_client;
+    std::size_t total = 0;
+
+    bool full(const Holder& holder) {
+        std::lock_guard lock(mutex);
+        if (total >= limits.all) return true;
+        const auto found = by_client.find({holder.protocol, holder.client});
+        return found != by_client.end() && found->second >= limits.client;
+    }
+    void change(const Holder& holder, std::size_t before, std::size_t after) {
+        if (before == after) return;
+        std::lock_guard lock(mutex);
+        total += after - before;
+        const auto entry = by_client.try_emplace({holder.protocol, holder.client}).first;
+        entry->second += after - before;
+        if (entry->second == 0) by_client.erase(entry);
+    }
+};
+
+FileStateTable::FileStateTable(LockLimits limits)
+    : shards_(std::make_unique<Shard[]>(shard_count)), counts_(std::make_unique<LockCounts>()) {
+    counts_->limits = limits;
+}
 FileStateTable::~FileStateTable() = default;
 
 FileStateTable::Shard& FileStateTable::shard(FileId file) const { return shards_[std::hash<FileId>{}(file) >> 58]; }
@@ -66,53 +126,63 @@ Open::~Open() { table_->close(*this); }
 Result<std::unique_ptr<Open>> FileStateTable::open(FileId file, const Holder& holder, std::uint8_t access, std::uint8_t deny,
                                                    Holder* conflict) {
     auto made = std::make_unique<Open>(*this, file, holder, access, deny);
-    {
-        Shard& s = shard(file);
-        std::lock_guard lock(s.mutex);
-        FileState& state = s.files[file];
-        bool clash = false;
-        for (const Open* other : state.opens) {
-            if ((other->access_ & deny) == 0 && (other->deny_ & access) == 0) continue;
-            if (conflict != nullptr) *conflict = other->holder_;
-            clash = true;
-            break;
-        }
-        state.opens.push_back(made.get());
-        if (!clash) return made;
+    Shard& s = shard(file);
+    std::unique_lock lock(s.mutex);
+    const auto it = s.files.try_emplace(file).first;
+    FileState& state = it->second;
+    if (const Open* other = excluding(state, nullptr, access, deny)) {
+        if (conflict != nullptr) *conflict = other->holder_;
+        lock.unlock();
+        return fail(Errc::share_conflict);
     }
-    return fail(Errc::share_conflict);  // `made` unregisters itself
+    made->position_ = state.opens.size();
+    state.opens.push_back(made.get());
+    state.accesses.add(access);
+    state.denies.add(deny);
+    lock.unlock();
+    return made;
 }
 
 Result<> FileStateTable::change(Open& open, std::uint8_t access, std::uint8_t deny, Holder* conflict) {
     Shard& s = shard(open.file_);
     std::lock_guard lock(s.mutex);
-    for (const Open* other : s.files[open.file_].opens) {
-        if (other == &open || ((other->access_ & deny) == 0 && (other->deny_ & access) == 0)) continue;
+    FileState& state = s.files[open.file_];
+    if (const Open* other = excluding(state, &open, access, deny)) {
         if (conflict != nullptr) *conflict = other->holder_;
         return fail(Errc::share_conflict);
     }
+    state.accesses.take(open.access_);
+    state.denies.take(open.deny_);
     open.access_ = access;
     open.deny_ = deny;
+    state.accesses.add(access);
+    state.denies.add(deny);
     return {};
 }
 
 void FileStateTable::close(const Open& open) {
+    if (open.position_ == Open::nowhere) return;  // it never came in: only its maker knows it
     Shard& s = shard(open.file_);
     std::lock_guard lock(s.mutex);
-    auto it = s.files.find(open.file_);
-    std::erase(it->second.opens, &open);
+    const auto it = s.files.find(open.file_);
+    FileState& state = it->second;
+    state.accesses.take(open.access_);
+    state.denies.take(open.deny_);
+    state.opens[open.position_] = state.opens.back();
+    state.opens[open.position_]->position_ = open.position_;
+    state.opens.pop_back();
     s.drop_if_empty(it);
 }
 
-Result<> FileStateTable::check_io(FileId file, std::uint8_t access) const {
+Result<> FileStateTable::check_io(FileId file, std::uint8_t access, Holder* conflict) const {
     Shard& s = shard(file);
     std::lock_guard lock(s.mutex);
-    auto it = s.files.find(file);
+    const auto it = s.files.find(file);
     if (it == s.files.end()) return {};
-    for (const Open* open : it->second.opens) {
-        if (open->deny_ & access) return fail(Errc::locked);
-    }
-    return {};
+    const Open* other = excluding(it->second, nullptr, access, share::none);
+    if (other == nullptr) return {};
+    if (conflict != nullptr) *conflict = other->holder();
+    return fail(Errc::locked);
 }
 
 bool FileStateTable::is_open(FileId file) const {
@@ -131,8 +201,15 @@ Result<> FileStateTable::lock(FileId file, const Lock& wanted, Lock* conflict) {
         if (conflict != nullptr) *conflict = *held;
         return fail(Errc::locked);
     }
-    carve(it->second.locks, wanted.holder, wanted.range);
-    merge(it->second.locks, wanted);
+    auto& locks = it->second.locks;
+    const auto before = locks.size();
+    if (before >= counts_->limits.file || counts_->full(wanted.holder)) {
+        s.drop_if_empty(it);
+        return fail(Errc::too_many);
+    }
+    carve(locks, wanted.holder, wanted.range);
+    merge(locks, wanted);
+    counts_->change(wanted.holder, before, locks.size());
     return {};
 }
 
@@ -147,13 +224,21 @@ Result<> FileStateTable::test(FileId file, const Lock& wanted, Lock* conflict) c
     return fail(Errc::locked);
 }
 
-void FileStateTable::unlock(FileId file, const Holder& holder, ByteRange range) {
+Result<> FileStateTable::unlock(FileId file, const Holder& holder, ByteRange range) {
     Shard& s = shard(file);
     std::lock_guard lock(s.mutex);
-    auto it = s.files.find(file);
-    if (it == s.files.end()) return;
-    carve(it->second.locks, holder, range);
+    const auto it = s.files.find(file);
+    if (it == s.files.end()) return {};
+    auto& locks = it->second.locks;
+    const auto before = locks.size();
+    if (before >= counts_->limits.file || counts_->full(holder)) {
+        const bool splits = std::ranges::any_of(locks, [&](const Lock& l) { return inside(range, l.range) && l.holder == holder; });
+        if (splits) return fail(Errc::too_many);
+    }
+    carve(locks, holder, range);
+    counts_->change(holder, before, locks.size());
     s.drop_if_empty(it);
+    return {};
 }
 
 bool FileStateTable::holds_locks(FileId file, const Holder& holder) const {
@@ -169,17 +254,15 @@ void FileStateTable::release_locks(FileId file, const Holder& holder) {
     std::lock_guard lock(s.mutex);
     auto it = s.files.find(file);
     if (it == s.files.end()) return;
+    const auto before = it->second.locks.size();
     std::erase_if(it->second.locks, [&](const Lock& l) { return l.holder == holder; });
+    counts_->change(holder, before, it->second.locks.size());
     s.drop_if_empty(it);
 }
 
 std::size_t FileStateTable::lock_count() const {
-    std::size_t count = 0;
-    for (std::size_t i = 0; i < shard_count; ++i) {
-        std::lock_guard lock(shards_[i].mutex);
-        for (const auto& [file, state] : shards_[i].files) count += state.locks.size();
-    }
-    return count;
+    std::lock_guard lock(counts_->mutex);
+    return counts_->total;
 }
 
 }  // namespace strata::vfs

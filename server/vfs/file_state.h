@@ -5,10 +5,10 @@
 // can end a courtesy client or recall a grant and try again.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -55,6 +55,8 @@ private:
     FileId file_;
     Holder holder_;
     std::uint8_t access_, deny_;  // guarded by the table's shard
+    static constexpr std::size_t nowhere = SIZE_MAX;
+    std::size_t position_ = nowhere;  // among the file's opens; guarded by the table's shard
 };
 
 struct ByteRange {
@@ -88,30 +90,33 @@ public:
     virtual void recall(FileId file, const Grant& grant, std::uint8_t keep) = 0;
 };
 
-template <class T>
-struct Conflict {
-    Errc code;  // share_conflict, locked, lock_range, delay
-    std::optional<T> with;
+// Bounds on byte-range locks: on memory, and on the time that one look through a file's locks takes.
+struct LockLimits {
+    std::size_t file = 8192, client = 65536, all = 524288;
 };
 
 class FileStateTable {
 public:
-    FileStateTable();
+    explicit FileStateTable(LockLimits limits = {});
     ~FileStateTable();
+    FileStateTable(const FileStateTable&) = delete;
+    FileStateTable& operator=(const FileStateTable&) = delete;
 
     // Registers an open. `conflict` names the open in the way. Errors: share_conflict; delay (a grant is being recalled).
     Result<std::unique_ptr<Open>> open(FileId file, const Holder& holder, std::uint8_t access, std::uint8_t deny, Holder* conflict);
     // Changes access and deny of an open (upgrade or downgrade). Errors: share_conflict.
     Result<> change(Open& open, std::uint8_t access, std::uint8_t deny, Holder* conflict);
-    // Would I/O with `access` by somebody without an open conflict with a deny? (NFS anonymous stateids.) Errors: share_conflict.
-    Result<> check_io(FileId file, std::uint8_t access) const;
+    // Would I/O with `access` by somebody without an open conflict with a deny? (NFS anonymous stateids.) `conflict` names the open that
+    // denies it. Errors: locked.
+    Result<> check_io(FileId file, std::uint8_t access, Holder* conflict = nullptr) const;
     bool is_open(FileId file) const;
 
     // NFS locks: advisory between NFS owners; a new lock of the same owner replaces, splits and merges its old ones (POSIX).
-    // Errors: locked (`conflict` tells which).
+    // Errors: locked (`conflict` tells which), too_many (a bound of LockLimits), invalid_argument (no bytes).
     Result<> lock(FileId file, const Lock& wanted, Lock* conflict);
     Result<> test(FileId file, const Lock& wanted, Lock* conflict) const;
-    void unlock(FileId file, const Holder& holder, ByteRange range);
+    // Errors: too_many (the lock would split, and there are too many already); then nothing is unlocked.
+    Result<> unlock(FileId file, const Holder& holder, ByteRange range);
     bool holds_locks(FileId file, const Holder& holder) const;
     void release_locks(FileId file, const Holder& holder);
     std::size_t lock_count() const;
@@ -127,10 +132,11 @@ public:
 private:
     friend class Open;
     struct Shard;
-    struct State;
+    struct LockCounts;
     void close(const Open& open);
     Shard& shard(FileId file) const;
     std::unique_ptr<Shard[]> shards_;
+    std::unique_ptr<LockCounts> counts_;
 };
 
 }  // namespace strata::vfs

@@ -2,6 +2,9 @@
 // The inside of FileStateTable: one file's state, and the shards that hold them.
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <unordered_map>
 #include <vector>
@@ -15,9 +18,28 @@ struct HeldGrant {
     GrantHolder* to = nullptr;
 };
 
+// How many opens of a file have each bit of vfs::share.
+struct ShareCounts {
+    std::array<std::uint32_t, 3> bits{};
+
+    void add(std::uint8_t mask) {
+        for (std::size_t i = 0; i < bits.size(); ++i) bits[i] += (mask >> i) & 1u;
+    }
+    void take(std::uint8_t mask) {
+        for (std::size_t i = 0; i < bits.size(); ++i) bits[i] -= (mask >> i) & 1u;
+    }
+    bool any(std::uint8_t mask) const {
+        for (std::size_t i = 0; i < bits.size(); ++i) {
+            if (((mask >> i) & 1u) != 0 && bits[i] != 0) return true;
+        }
+        return false;
+    }
+};
+
 struct FileState {
-    std::vector<const Open*> opens;
-    std::vector<Lock> locks;
+    std::vector<Open*> opens;
+    ShareCounts accesses, denies;  // of `opens`
+    std::vector<Lock> locks;       // one owner's do not overlap
     std::vector<HeldGrant> grants;
 
     bool empty() const { return opens.empty() && locks.empty() && grants.empty(); }

@@ -34,7 +34,7 @@ struct Entry {
 enum class CreateMode : std::uint8_t {
     unchecked,  // fine if a regular file is there; a size of 0 in `attributes` truncates it
     guarded,    // Errc::exists
-    exclusive,  // the same verifier is there: success again; else Errc::exists
+    exclusive,  // the same verifier, which is not zero, is there: success again (no right to the file is checked); else Errc::exists
 };
 
 struct CreateRequest {

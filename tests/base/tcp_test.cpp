@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -272,6 +273,36 @@ TEST(Tcp, a_busy_address_is_refused_by_name_and_free_again_after_close) {
     EXPECT_NE(second.error().detail.find(where.to_string()), std::string::npos);
     listener->close();
     EXPECT_TRUE(world.io().listen(where, [](auto) {}));
+}
+
+TEST(Tcp, both_ends_find_out_that_the_other_is_gone_without_a_word) {
+    RealWorld world(1);
+    Echo echo(world);
+    auto talk = [&]() -> Task<> {
+        auto stream = std::move(*co_await dial(world, *echo.listener));
+        EXPECT_TRUE(co_await send_text(*stream, "x"));
+        EXPECT_TRUE(co_await receive(*stream, 1));
+        // The sockets of this connection among all that are open here.
+        const auto port = echo.listener->local().port;
+        int watched = 0;
+        for (int descriptor = 3; descriptor < 1024; ++descriptor) {
+            sockaddr_in ours{}, theirs{};
+            socklen_t size = sizeof ours;
+            if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&ours), &size) != 0) continue;
+            size = sizeof theirs;
+            if (::getpeername(descriptor, reinterpret_cast<sockaddr*>(&theirs), &size) != 0) continue;
+            if (ntohs(ours.sin_port) != port && ntohs(theirs.sin_port) != port) continue;
+            int keepalive = 0, timeout = 0;
+            size = sizeof keepalive;
+            (void)::getsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &keepalive, &size);
+            (void)::getsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, &size);
+            EXPECT_EQ(keepalive, 1);
+            EXPECT_EQ(timeout, 120'000);
+            ++watched;
+        }
+        EXPECT_EQ(watched, 2);
+    };
+    world.run(talk());
 }
 
 TEST(Tcp, a_paused_listener_gives_out_nothing_until_it_goes_on) {

@@ -30,7 +30,7 @@ struct Rig {
         file = world.run(fs.create(ctx, share.root, "file", request))->entry.id;
         shares.replace({share});
         service = std::make_unique<Service>(Config{}, world.runtime(), Parts{&fs, &shares, &files, &records, &pool});
-        service->clients.begin(1);
+        service->clients.begin(1, 1);
         ClientTable::Exchange exchange{.owner = "fuzz"};
         client = service->clients.exchange_id(exchange, world.clock().now()).client;
         service->clients.confirm(client);

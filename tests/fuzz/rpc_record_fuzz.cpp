@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (;;) {
         Slice record;
         const auto next = reader.next(record);
-        if (next == RecordReader::Next::bad) return 0;
+        if (next == RecordReader::Next::bad || next == RecordReader::Next::wait) return 0;
         if (next == RecordReader::Next::record) {
             XdrReader in(record);
             CallHeader call;

@@ -177,15 +177,51 @@ TEST_F(Connections, a_record_that_does_not_end_in_time_ends_the_connection) {
     EXPECT_EQ(metric("nfs_connections_slow"), 1u);
 }
 
-TEST_F(Connections, an_idle_connection_stays_and_holds_no_buffer) {
+TEST_F(Connections, the_idle_connection_of_a_client_with_state_stays_and_holds_no_buffer) {
     start();
     auto& wire = connect();
-    wire.send(null_call(1));
-    EXPECT_EQ(wire.answer().xid, 1u);
-    pass(24h);
+    TestClient client(wire, "idle");
+    client.establish();
+    EXPECT_EQ(open(client, {.create = true, .name = "f"}).status, NfsStatus::ok);
+    pass(12h);
     EXPECT_EQ(pool.used_bytes(), 0u);
-    wire.send(null_call(2));
-    EXPECT_EQ(wire.answer().xid, 2u);
+    EXPECT_EQ(client.call([](Ops& ops) { ops.putrootfh(); }).status, NfsStatus::ok);
+}
+
+TEST_F(Connections, who_has_no_lease_and_says_nothing_is_cut_off) {
+    start();
+    auto& silent = connect();
+    EXPECT_FALSE(silent.closed(config.first_timeout - 1s));
+    EXPECT_TRUE(silent.closed(2s));
+    auto& known = connect();
+    known.send(null_call(1));
+    EXPECT_EQ(known.answer().xid, 1u);
+    EXPECT_FALSE(known.closed(config.idle_timeout - 1s));
+    EXPECT_TRUE(known.closed(2s));
+    EXPECT_EQ(metric("nfs_connections_idle"), 2u);
+    EXPECT_EQ(metric("nfs_connections_slow"), 0u);
+}
+
+TEST_F(Connections, at_the_bound_the_longest_idle_without_a_lease_goes) {
+    config.connections_max = 4;
+    start();
+    auto& leased = connect();
+    TestClient client(leased, "leased");
+    client.establish();
+    pass(1s);
+    auto& oldest = connect();
+    oldest.send(null_call(1));
+    EXPECT_EQ(oldest.answer().xid, 1u);
+    pass(1s);
+    auto& newer = connect();
+    newer.send(null_call(1));
+    EXPECT_EQ(newer.answer().xid, 1u);
+    pass(1s);
+    auto& last = connect();
+    last.send(null_call(2));
+    EXPECT_EQ(last.answer().xid, 2u);
+    EXPECT_TRUE(oldest.closed());
+    EXPECT_EQ(client.call([](Ops& ops) { ops.putrootfh(); }).status, NfsStatus::ok);
 }
 
 TEST_F(Connections, when_the_peer_ends_nothing_is_left) {
@@ -209,7 +245,7 @@ TEST_F(Connections, stop_answers_what_is_in_flight_and_ends_all) {
     };
     busy.send_call(9, Ops(0).putrootfh().lookup("data").lookup("x").arguments());
     pass(100ms);
-    world.run(server->stop(world.clock().now() + 10s));
+    EXPECT_TRUE(world.run(server->stop(world.clock().now() + 10s)));
     EXPECT_EQ(busy.answer().xid, 9u);
     EXPECT_TRUE(busy.closed());
     EXPECT_TRUE(idle.closed());

@@ -200,7 +200,7 @@ NfsStatus TestClient::create_session() {
         w.u32(create_sequence);
         w.u32(0);
         for (int channel = 0; channel < 2; ++channel) {
-            for (const auto v : {0u, 2u << 20, 2u << 20, 4096u, 32u, 16u, 0u}) w.u32(v);
+            for (const auto v : {0u, 2u << 20, max_response, 4096u, 32u, 16u, 0u}) w.u32(v);
         }
         w.u32(0x40000000);
         w.u32(0);
@@ -307,19 +307,19 @@ ServiceTest::ServiceTest() {
 
 ServiceTest::~ServiceTest() {
     for (auto& wire : wires) wire->close();
-    if (server != nullptr) world.run(server->stop(world.clock().now() + 5s));
+    if (server != nullptr) EXPECT_TRUE(world.run(server->stop(world.clock().now() + 5s)));
     server.reset();
 }
 
 void ServiceTest::start() {
-    files = std::make_unique<vfs::FileStateTable>();
+    files = std::make_unique<vfs::FileStateTable>(lock_limits);
     server = std::make_unique<Server>(config, world.runtime(), Parts{&fs, &shares, files.get(), &records, &pool});
     ASSERT_TRUE(world.run(server->start()));
 }
 
 void ServiceTest::restart() {
     for (auto& wire : wires) wire->close();
-    world.run(server->stop(world.clock().now() + 1s));
+    EXPECT_TRUE(world.run(server->stop(world.clock().now() + 1s)));
     server.reset();
     start();
 }

@@ -125,6 +125,7 @@ struct TestClient {
     ClientId id = 0;
     std::uint32_t create_sequence = 1;
     std::uint32_t exchange_flags = 0;
+    std::uint32_t max_response = 2u << 20;
     SessionId session{};
     std::vector<std::uint32_t> slots = std::vector<std::uint32_t>(64, 0);
 
@@ -195,6 +196,7 @@ protected:
     sim::MemoryFileSystem fs{world.clock()};
     sim::MemoryRecordStore records;
     vfs::ShareTable shares;
+    vfs::LockLimits lock_limits;
     std::unique_ptr<vfs::FileStateTable> files;
     BufferPool pool{64 << 20};
     Config config;

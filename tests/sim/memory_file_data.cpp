@@ -192,15 +192,21 @@ Task<Result<std::string>> MemoryRecordStore::get(const Context&, std::string_vie
 
 Task<Result<>> MemoryRecordStore::put(const Context&, std::string_view table, std::string_view key, std::string_view value) {
     ++puts;
+    if (broken) co_return fail(Errc::timed_out);
     tables[std::string(table)].insert_or_assign(std::string(key), std::string(value));
     co_return Result<>{};
 }
 
-Task<Result<>> MemoryRecordStore::erase(const Context&, std::string_view table, std::string_view key) {
+Task<Result<>> MemoryRecordStore::erase(const Context& ctx, std::string_view table, std::string_view key) {
+    co_return co_await erase_all(ctx, table, {std::string(key)});
+}
+
+Task<Result<>> MemoryRecordStore::erase_all(const Context&, std::string_view table, const std::vector<std::string>& keys) {
     ++erases;
-    if (const auto rows = tables.find(table); rows != tables.end()) {
-        if (const auto row = rows->second.find(key); row != rows->second.end()) rows->second.erase(row);
-    }
+    if (broken) co_return fail(Errc::timed_out);
+    const auto rows = tables.find(table);
+    if (rows == tables.end()) co_return Result<>{};
+    for (const auto& key : keys) rows->second.erase(key);
     co_return Result<>{};
 }
 

@@ -170,10 +170,7 @@ MemoryFileSystem::Node& MemoryFileSystem::make(const Context& ctx, Node& dir, co
         a.acl = vfs::inherit(*dir.a.acl, is_directory, a.mode);
     }
     if (a.acl != nullptr) a.mode = vfs::mode_of(*a.acl, a.mode);
-    if (request.mode == vfs::CreateMode::exclusive) {
-        node.exclusive = true;
-        node.verifier = request.verifier;
-    }
+    if (request.mode == vfs::CreateMode::exclusive) node.verifier = request.verifier;
     auto set = request.attributes;
     set.uid = set.gid = set.mode = std::nullopt;
     set.acl = std::nullopt;
@@ -191,7 +188,7 @@ Task<Result<vfs::Created>> MemoryFileSystem::create(const Context& ctx, vfs::Fil
     saw(ctx);
     if (found) {
         auto& node = **found;
-        if (request.mode == vfs::CreateMode::exclusive && node.exclusive && node.verifier == request.verifier) {
+        if (request.mode == vfs::CreateMode::exclusive && request.verifier != 0 && node.verifier == request.verifier) {
             co_return vfs::Created{{node.a.id, node.a}, {dir->a.change, dir->a.change}, true};
         }
         if (request.mode != vfs::CreateMode::unchecked) co_return fail(Errc::exists);

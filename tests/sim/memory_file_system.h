@@ -118,10 +118,12 @@ public:
     Task<Result<std::string>> get(const Context& ctx, std::string_view table, std::string_view key) override;
     Task<Result<>> put(const Context& ctx, std::string_view table, std::string_view key, std::string_view value) override;
     Task<Result<>> erase(const Context& ctx, std::string_view table, std::string_view key) override;
+    Task<Result<>> erase_all(const Context& ctx, std::string_view table, const std::vector<std::string>& keys) override;
     Task<Result<std::vector<std::pair<std::string, std::string>>>> scan(const Context& ctx, std::string_view table) override;
 
     std::map<std::string, std::map<std::string, std::string, std::less<>>, std::less<>> tables;
-    std::uint64_t puts = 0, erases = 0;
+    std::uint64_t puts = 0, erases = 0;  // calls
+    bool broken = false;                 // nothing is put or erased: every such call times out
 };
 
 }  // namespace strata::sim

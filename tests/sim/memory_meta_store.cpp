@@ -193,6 +193,16 @@ Task<Result<std::vector<ChunkRow>>> MemoryMetaStore::chunks(const Context&, Chun
     co_return rows;
 }
 
+Task<Result<std::vector<ExtentRow>>> MemoryMetaStore::extents_of_chunk(const Context&, ChunkId id, std::size_t limit) {
+    CO_CHECK_OK(co_await begin_read());
+    std::vector<ExtentRow> rows;
+    std::lock_guard lock(mutex_);
+    for (auto at = tables_.extents.begin(); at != tables_.extents.end() && rows.size() < limit; ++at) {
+        if (at->second.chunk == id) rows.push_back(at->second);
+    }
+    co_return rows;
+}
+
 Task<Result<std::vector<XattrRow>>> MemoryMetaStore::xattrs(const Context&, InodeNumber inode) {
     CO_CHECK_OK(co_await begin_read());
     std::vector<XattrRow> rows;

@@ -47,7 +47,7 @@ public:
     Task<> stopped();
     // The log fails: nothing submitted from now on becomes durable; waits fail with `error`.
     void fail_log(Error error);
-    cluster::LogIndex submitted() const;
+    cluster::LogIndex submitted() const override;
 
     cluster::LogIndex submit(cluster::Command command) override;
     Signal& durable() override { return durable_; }
@@ -62,6 +62,7 @@ public:
     Task<Result<Extents>> extents(const Context& ctx, cluster::MapId map, std::uint64_t from, std::uint64_t to, std::size_t limit) override;
     Task<Result<std::optional<cluster::ChunkRow>>> chunk(const Context& ctx, cluster::ChunkId id) override;
     Task<Result<std::vector<cluster::ChunkRow>>> chunks(const Context& ctx, cluster::ChunkId after, std::size_t limit) override;
+    Task<Result<std::vector<cluster::ExtentRow>>> extents_of_chunk(const Context& ctx, cluster::ChunkId id, std::size_t limit) override;
     Task<Result<std::vector<cluster::XattrRow>>> xattrs(const Context& ctx, cluster::InodeNumber inode) override;
     Task<Result<std::vector<cluster::RecordRow>>> records(const Context& ctx, std::string table) override;
     Task<Result<std::vector<cluster::ReapRow>>> reaps(const Context& ctx, std::size_t limit) override;

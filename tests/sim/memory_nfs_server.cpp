@@ -67,7 +67,7 @@ int serve(const Endpoint& endpoint, Duration lease, std::vector<std::string> nam
     boost::asio::signal_set wait(signals, SIGTERM, SIGINT);
     wait.async_wait([](const auto&, int) {});
     signals.run();
-    boost::asio::co_spawn(executor, server.stop(runtime.clock->now() + 5s), boost::asio::use_future).get();
+    (void)boost::asio::co_spawn(executor, server.stop(runtime.clock->now() + 5s), boost::asio::use_future).get();
     return 0;
 }
 

@@ -23,7 +23,6 @@ struct MemoryFileSystem::Node {
     std::uint64_t next_cookie = 3;
     std::uint64_t parent = 0;    // directories
     std::uint64_t verifier = 0;  // of an exclusive create
-    bool exclusive = false;
     std::size_t pinned = 0;
 };
 

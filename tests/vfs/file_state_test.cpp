@@ -66,7 +66,7 @@ TEST(FileState, shared_locks_of_two_owners_overlap_and_an_exclusive_one_is_refus
 TEST(FileState, unlocking_the_middle_splits_a_lock) {
     FileStateTable table;
     ASSERT_TRUE(table.lock(file, exclusive_lock(holder(1), 0, 100), nullptr));
-    table.unlock(file, holder(1), {40, 20});
+    ASSERT_TRUE(table.unlock(file, holder(1), {40, 20}));
     EXPECT_EQ(table.lock_count(), 2u);
     EXPECT_TRUE(table.test(file, exclusive_lock(holder(2), 40, 20), nullptr));
     EXPECT_FALSE(table.test(file, exclusive_lock(holder(2), 39, 1), nullptr));
@@ -88,7 +88,7 @@ TEST(FileState, a_lock_to_the_end_covers_whatever_the_file_becomes) {
     ASSERT_TRUE(table.lock(file, exclusive_lock(holder(1), 10, UINT64_MAX), nullptr));
     EXPECT_FALSE(table.test(file, shared_lock(holder(2), UINT64_MAX - 1, 1), nullptr));
     EXPECT_TRUE(table.test(file, shared_lock(holder(2), 0, 10), nullptr));
-    table.unlock(file, holder(1), {20, UINT64_MAX});
+    ASSERT_TRUE(table.unlock(file, holder(1), {20, UINT64_MAX}));
     EXPECT_TRUE(table.test(file, exclusive_lock(holder(2), 20, 1), nullptr));
     EXPECT_FALSE(table.test(file, exclusive_lock(holder(2), 19, 1), nullptr));
 }
@@ -100,6 +100,70 @@ TEST(FileState, releasing_an_owner_leaves_the_locks_of_others) {
     table.release_locks(file, holder(1, "a"));
     EXPECT_FALSE(table.holds_locks(file, holder(1, "a")));
     EXPECT_TRUE(table.holds_locks(file, holder(1, "b")));
+}
+
+TEST(FileState, locks_are_bounded_for_a_file_a_client_and_all) {
+    const auto fill = [](FileStateTable& table, std::uint64_t client, FileId in, std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i) EXPECT_TRUE(table.lock(in, shared_lock(holder(client), 2 * i, 1), nullptr));
+        const auto more = table.lock(in, shared_lock(holder(client), 2 * count, 1), nullptr);
+        ASSERT_FALSE(more);
+        EXPECT_EQ(more.error().code, Errc::too_many);
+    };
+    FileStateTable by_file({.file = 5, .client = 100, .all = 100});
+    fill(by_file, 1, file, 5);
+    EXPECT_FALSE(by_file.lock(file, shared_lock(holder(2), 0, 1), nullptr));
+    EXPECT_TRUE(by_file.lock({8, 1}, shared_lock(holder(1), 0, 1), nullptr));
+    FileStateTable by_client({.file = 100, .client = 5, .all = 100});
+    fill(by_client, 1, file, 5);
+    EXPECT_TRUE(by_client.lock(file, shared_lock(holder(2), 0, 1), nullptr));
+    FileStateTable by_all({.file = 100, .client = 100, .all = 5});
+    fill(by_all, 1, file, 5);
+    EXPECT_FALSE(by_all.lock({8, 1}, shared_lock(holder(2), 0, 1), nullptr));
+    // What goes makes room.
+    by_all.release_locks(file, holder(1));
+    EXPECT_EQ(by_all.lock_count(), 0u);
+    EXPECT_TRUE(by_all.lock({8, 1}, shared_lock(holder(2), 0, 1), nullptr));
+}
+
+TEST(FileState, unlocking_splits_no_further_than_the_bound_and_gives_back_always) {
+    FileStateTable table({.file = 3, .client = 100, .all = 100});
+    ASSERT_TRUE(table.lock(file, exclusive_lock(holder(1), 0, 100), nullptr));
+    ASSERT_TRUE(table.unlock(file, holder(1), {10, 1}));
+    ASSERT_TRUE(table.unlock(file, holder(1), {20, 1}));
+    const auto refused = table.unlock(file, holder(1), {30, 1});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Errc::too_many);
+    EXPECT_FALSE(table.test(file, shared_lock(holder(2), 30, 1), nullptr));
+    ASSERT_TRUE(table.unlock(file, holder(1), {21, 100}));
+    EXPECT_EQ(table.lock_count(), 2u);
+    ASSERT_TRUE(table.unlock(file, holder(1), {0, 100}));
+    EXPECT_EQ(table.lock_count(), 0u);
+}
+
+TEST(FileState, opens_may_end_in_any_order_and_count_no_more) {
+    FileStateTable table;
+    std::vector<std::unique_ptr<Open>> opens;
+    for (std::uint64_t client = 0; client < 5; ++client) {
+        auto open =
+            table.open(file, holder(client), client == 2 ? share::both : share::read, client == 3 ? share::write : share::none, nullptr);
+        // The fourth denies what the third does.
+        ASSERT_EQ(open.has_value(), client != 3);
+        opens.push_back(open ? std::move(*open) : nullptr);
+    }
+    Holder in_the_way;
+    EXPECT_FALSE(table.open(file, holder(9), share::read, share::write, &in_the_way));
+    EXPECT_EQ(in_the_way, holder(2));
+    opens[0].reset();
+    opens[2].reset();
+    auto denying = table.open(file, holder(9), share::read, share::write, nullptr);
+    ASSERT_TRUE(denying);
+    EXPECT_FALSE(table.check_io(file, share::write, &in_the_way));
+    EXPECT_EQ(in_the_way, holder(9));
+    EXPECT_TRUE(table.check_io(file, share::read));
+    denying->reset();
+    EXPECT_TRUE(table.check_io(file, share::write));
+    opens.clear();
+    EXPECT_FALSE(table.is_open(file));
 }
 
 struct Recalled final : GrantHolder {

@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Replicas on disks that fail for a while, or hang: others answer, and what was lost comes back.
-#include "tests/cluster/meta/meta_volume.h"
+#include "tests/cluster/meta/volume_under_test.h"
 
 namespace strata::cluster {
 
+namespace {
+
+int index_of_reader(const SqliteMetaStore& store) {
+    for (const auto& replica : store.replicas()) {
+        if (replica.state == ReplicaState::reader) return replica.store[0] - 1;
+    }
+    return -1;
+}
+
+}  // namespace
+
 TEST(ReplicaLoss, a_replica_that_failed_is_built_again_where_it_was_once_the_disk_works) {
-    MetaVolume v(61, 2, 2);
+    VolumeUnderTest v(61, 2, 2);
     ASSERT_TRUE(v.open());
     v.submit(200);
     ASSERT_TRUE(v.settle());
@@ -24,7 +35,7 @@ TEST(ReplicaLoss, a_replica_that_failed_is_built_again_where_it_was_once_the_dis
 }
 
 TEST(ReplicaLoss, a_reader_that_hangs_gives_way_to_another) {
-    MetaVolume v(62, 2, 2);
+    VolumeUnderTest v(62, 2, 2);
     v.config.rebuild = false;
     v.config.cache.reader_bytes = 4096;  // every read asks the disk
     ASSERT_TRUE(v.open());

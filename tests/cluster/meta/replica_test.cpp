@@ -79,6 +79,9 @@ TEST(Replica, extents_are_found_from_within_and_bring_their_chunks_once) {
     const auto gap = replica->read([](RowReader& reader) { return reader.extents(1, 200, 300, 100); });
     ASSERT_TRUE(gap);
     EXPECT_TRUE(gap->extents.empty());
+    const auto users = replica->read([&](RowReader& reader) { return reader.extents_of_chunk(chunk.id, 100); });
+    ASSERT_TRUE(users);
+    EXPECT_EQ(users->size(), 2u);
 }
 
 TEST(Replica, a_flipped_bit_in_the_database_is_found_by_the_read_that_meets_it) {

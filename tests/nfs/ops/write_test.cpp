@@ -105,5 +105,15 @@ TEST_F(NfsWrite, commit_of_what_is_no_file_has_the_status_of_its_type) {
     EXPECT_EQ(commit(0, 0).status, NfsStatus::inval);
 }
 
+TEST_F(NfsWrite, a_request_may_run_for_half_of_the_lease_at_most) {
+    service->config.request_timeout = 30s;
+    service->config.lease = 20s;
+    compound.begin(3, 1);
+    EXPECT_EQ(compound.ctx.deadline, world.clock().now() + 10s);
+    service->config.lease = 90s;
+    compound.begin(4, 1);
+    EXPECT_EQ(compound.ctx.deadline, world.clock().now() + 30s);
+}
+
 }  // namespace
 }  // namespace strata::nfs

@@ -136,5 +136,41 @@ TEST(RecordReader, without_memory_there_is_no_space) {
     EXPECT_FALSE(second.space().empty());
 }
 
+TEST(RecordReader, the_mark_of_a_large_record_alone_pins_no_slab) {
+    BufferPool pool(64 << 20);
+    RecordReader reader(pool, 1 << 20);
+    ByteVector stream;
+    add_fragment(stream, 1 << 20, 1, true);
+    stream.resize(100);
+    EXPECT_TRUE(read_all(reader, stream, 1000).empty());
+    EXPECT_LE(pool.used_bytes(), 65536u);
+    ByteVector fragments;
+    add_fragment(fragments, 10, 1, false);
+    RecordReader other(pool, 1 << 20);
+    EXPECT_TRUE(read_all(other, fragments, 1000).empty());
+    EXPECT_LE(pool.used_bytes(), 3 * 65536u);
+}
+
+TEST(RecordReader, fragments_wait_for_memory_to_be_put_together) {
+    ByteVector stream;
+    add_fragment(stream, 10, 1, false);
+    add_fragment(stream, 10, 2, true);
+    BufferPool pool(2 * 65536);
+    auto taken = pool.allocate(65536);
+    RecordReader reader(pool, 4096);
+    const auto space = reader.space();
+    std::memcpy(space.data(), stream.data(), stream.size());
+    reader.received(stream.size());
+    Slice record;
+    EXPECT_EQ(reader.next(record), RecordReader::Next::wait);
+    EXPECT_EQ(reader.next(record), RecordReader::Next::wait);
+    EXPECT_FALSE(reader.idle());
+    taken = Slice();
+    ASSERT_EQ(reader.next(record), RecordReader::Next::record);
+    EXPECT_EQ(record.size(), 20u);
+    EXPECT_EQ(record.span()[19], std::byte{2});
+    EXPECT_TRUE(reader.idle());
+}
+
 }  // namespace
 }  // namespace strata::nfs

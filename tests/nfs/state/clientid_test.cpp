@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Client ids: the cases of EXCHANGE_ID (RFC 8881, 18.35.4) and the end of a client.
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "tests/nfs/service_fixture.h"
 
 namespace strata::nfs {
@@ -101,6 +105,88 @@ TEST_F(ClientIds, locking_before_reclaim_complete_meets_grace) {
     EXPECT_EQ(a.reclaim_complete(), NfsStatus::ok);
     EXPECT_EQ(open(a, {.create = true, .name = "f"}).status, NfsStatus::ok);
     EXPECT_EQ(a.reclaim_complete(), NfsStatus::complete_already);
+}
+
+class FewClients : public ServiceTest {
+protected:
+    FewClients() {
+        config.clients_max = 3;
+        config.state_bytes_max = 16 << 10;
+        config.session_bytes_max = 400 << 10;
+        config.sessions_per_client_max = 100;
+        start();
+        wire = &connect();
+    }
+    Wire* wire = nullptr;
+};
+
+TEST_F(FewClients, ids_that_nobody_confirms_keep_no_one_out) {
+    TestClient real(*wire, "real");
+    real.establish();
+    TestClient first(*wire, "stranger");
+    EXPECT_EQ(first.exchange_id(), NfsStatus::ok);
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(TestClient(*wire, "stranger" + std::to_string(i)).exchange_id(), NfsStatus::ok);
+    EXPECT_LE(server->service().clients.size(), 3u);
+    EXPECT_EQ(first.create_session(), NfsStatus::stale_clientid);
+    EXPECT_EQ(real.call([](Ops&) {}).status, NfsStatus::ok);
+}
+
+TEST_F(FewClients, the_silent_make_room_and_the_living_do_not) {
+    std::vector<std::unique_ptr<TestClient>> clients;
+    for (int i = 0; i < 3; ++i) {
+        clients.push_back(std::make_unique<TestClient>(*wire, "client" + std::to_string(i)));
+        clients.back()->establish();
+        EXPECT_EQ(open(*clients.back(), {.create = true, .name = "f" + std::to_string(i)}).status, NfsStatus::ok);
+    }
+    TestClient next(*wire, "next");
+    EXPECT_EQ(next.exchange_id(), NfsStatus::delay);
+    for (int i = 0; i < 4; ++i) {
+        pass(config.lease / 2);
+        EXPECT_EQ(clients[0]->call([](Ops&) {}).status, NfsStatus::ok);
+    }
+    next.establish();
+    EXPECT_EQ(clients[0]->call([](Ops&) {}).status, NfsStatus::ok);
+    EXPECT_EQ(clients[1]->call([](Ops&) {}).status, NfsStatus::badsession);
+    EXPECT_EQ(records.tables["nfs_clients"].size(), 1u);
+}
+
+TEST_F(FewClients, opens_of_all_clients_together_are_bounded) {
+    TestClient greedy(*wire, "greedy"), other(*wire, "other");
+    greedy.establish();
+    other.establish();
+    auto status = NfsStatus::ok;
+    std::vector<OpenResult> opens;
+    for (int i = 0; i < 100 && status == NfsStatus::ok; ++i) {
+        opens.push_back(open(greedy, {.create = true, .name = "f" + std::to_string(i)}));
+        status = opens.back().status;
+    }
+    EXPECT_EQ(status, NfsStatus::delay);
+    opens.pop_back();
+    EXPECT_LE(opens.size(), 20u);
+    EXPECT_EQ(open(other, {.create = true, .name = "g"}).status, NfsStatus::delay);
+    for (const auto& opened : opens) EXPECT_EQ(close(greedy, opened), NfsStatus::ok);
+    EXPECT_EQ(server->service().state_bytes.used(), 0u);
+    EXPECT_EQ(open(other, {.create = true, .name = "g"}).status, NfsStatus::ok);
+}
+
+TEST_F(FewClients, sessions_of_all_clients_together_are_bounded) {
+    TestClient client(*wire, "client");
+    ASSERT_EQ(client.exchange_id(), NfsStatus::ok);
+    auto status = NfsStatus::ok;
+    int made = 0;
+    for (; made < 100 && status == NfsStatus::ok; ++made) status = client.create_session();
+    EXPECT_EQ(status, NfsStatus::delay);
+    EXPECT_GT(made, 8);  // the later ones are smaller: six of the first one's size would be all
+    EXPECT_LE(server->service().session_bytes.used(), config.session_bytes_max);
+}
+
+TEST_F(FewClients, ids_and_stateids_do_not_count_up) {
+    TestClient a(*wire, "a"), b(*wire, "b");
+    a.establish();
+    b.establish();
+    EXPECT_NE(static_cast<std::uint32_t>(b.id), static_cast<std::uint32_t>(a.id) + 1);
+    const auto f = open(a, {.create = true, .name = "f"}), g = open(a, {.create = true, .name = "g"});
+    EXPECT_NE(load_be32(&g.stateid.other[8]), load_be32(&f.stateid.other[8]) + 1);
 }
 
 }  // namespace

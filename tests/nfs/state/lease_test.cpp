@@ -122,6 +122,25 @@ TEST_F(Leases, after_a_restart_a_client_takes_back_what_it_had) {
     EXPECT_EQ(client_records(), 2u);
 }
 
+TEST_F(Leases, a_reclaim_gives_nobody_a_right_that_he_has_not) {
+    start();
+    auto& wire = connect();
+    TestClient owner(wire, "owner", {1000, 1000}), other(wire, "other", {2000, 2000});
+    owner.establish();
+    other.establish();
+    const auto secret = open(owner, {.create = true, .mode = 0, .name = "secret"});
+    ASSERT_EQ(secret.status, NfsStatus::ok);
+    ASSERT_EQ(open(other, {.create = true, .name = "own"}).status, NfsStatus::ok);
+    restart();
+    for (auto* client : {&owner, &other}) {
+        reconnect(*client);
+        client->establish(false);
+        auto answers =
+            client->call([&](Ops& ops) { ops.putfh(secret.handle).add(op::open, [](XdrWriter& w) { OpenRequest{.claim = 1}.write(w); }); });
+        EXPECT_EQ(answers.status, client == &owner ? NfsStatus::ok : NfsStatus::access);
+    }
+}
+
 TEST_F(Leases, who_had_nothing_cannot_reclaim) {
     start();
     TestClient a(connect(), "a"), b(connect(), "b");
@@ -164,6 +183,121 @@ TEST_F(Leases, a_second_restart_in_grace_loses_nobody) {
     auto answers =
         a.call([&](Ops& ops) { ops.putfh(before.handle).add(op::open, [](XdrWriter& w) { OpenRequest{.claim = 1}.write(w); }); });
     EXPECT_EQ(answers.status, NfsStatus::ok);
+}
+
+TEST_F(Leases, who_took_back_only_a_part_could_not_after_another_restart) {
+    start();
+    TestClient a(connect(), "a");
+    a.establish();
+    const auto before = open(a, {.create = true, .name = "f"});
+    restart();
+    reconnect(a);
+    a.establish(false);
+    auto answers =
+        a.call([&](Ops& ops) { ops.putfh(before.handle).add(op::open, [](XdrWriter& w) { OpenRequest{.claim = 1}.write(w); }); });
+    EXPECT_EQ(answers.status, NfsStatus::ok);
+    for (int i = 0; i < 6; ++i) {
+        pass(config.lease / 2);
+        EXPECT_EQ(a.call([](Ops&) {}).status, NfsStatus::ok);
+    }
+    EXPECT_FALSE(server->service().grace.active());
+    EXPECT_EQ(client_records(), 0u);
+    // Its late word that this was all makes it a client like any other.
+    EXPECT_EQ(a.reclaim_complete(), NfsStatus::ok);
+    EXPECT_EQ(client_records(), 1u);
+}
+
+TEST_F(Leases, grace_forgets_all_the_lost_at_once_and_not_before_it_can) {
+    start();
+    auto& wire = connect();
+    for (int i = 0; i < 20; ++i) {
+        TestClient a(wire, "client" + std::to_string(i));
+        a.establish();
+        EXPECT_EQ(open(a, {.create = true, .name = "f"}).status, NfsStatus::ok);
+    }
+    restart();
+    records.broken = true;
+    pass(config.grace + 10s);
+    EXPECT_TRUE(server->service().grace.active());
+    EXPECT_EQ(client_records(), 20u);
+    records.broken = false;
+    const auto erases = records.erases;
+    pass(10s);
+    EXPECT_FALSE(server->service().grace.active());
+    EXPECT_EQ(client_records(), 0u);
+    EXPECT_EQ(records.erases, erases + 1);
+}
+
+TEST_F(Leases, a_client_whose_record_cannot_be_erased_keeps_what_it_holds) {
+    start();
+    auto& wire = connect();
+    TestClient a(wire, "a"), b(wire, "b");
+    a.establish();
+    EXPECT_EQ(open(a, {.deny = 3, .create = true, .name = "f"}).status, NfsStatus::ok);
+    pass(config.lease * 2);
+    b.establish();
+    EXPECT_EQ(open(b, {.create = true, .name = "g"}).status, NfsStatus::ok);
+    records.broken = true;
+    EXPECT_EQ(open(b, {.owner = "other", .name = "f"}).status, NfsStatus::delay);
+    EXPECT_EQ(server->service().clients.size(), 2u);
+    records.broken = false;
+    EXPECT_EQ(open(b, {.owner = "other", .name = "f"}).status, NfsStatus::ok);
+    EXPECT_EQ(client_records(), 1u);
+}
+
+TEST_F(Leases, a_file_is_not_made_for_who_cannot_open_it) {
+    start();
+    TestClient a(connect(), "a");
+    a.establish();
+    records.broken = true;
+    EXPECT_EQ(open(a, {.create = true, .how = guarded, .name = "f"}).status, NfsStatus::delay);
+    records.broken = false;
+    EXPECT_EQ(open(a, {.create = true, .how = guarded, .name = "f"}).status, NfsStatus::ok);
+}
+
+TEST_F(Leases, what_a_silent_client_denies_the_anonymous_gives_way) {
+    start();
+    auto& wire = connect();
+    TestClient a(wire, "a"), b(wire, "b");
+    a.establish();
+    const auto held = open(a, {.access = 1, .deny = 3, .create = true, .name = "f"});
+    b.establish();
+    EXPECT_EQ(write(b, held.handle, Stateid::anonymous(), "x"), NfsStatus::locked);
+    pass(config.lease * 2);
+    b.establish();
+    EXPECT_EQ(write(b, held.handle, Stateid::anonymous(), "x"), NfsStatus::ok);
+    EXPECT_EQ(fs.pins(), 0u);
+}
+
+TEST_F(Leases, an_id_that_was_never_confirmed_ends_nobodys_right_to_reclaim) {
+    start();
+    TestClient a(connect(), "a");
+    a.establish();
+    const auto before = open(a, {.create = true, .name = "f"});
+    restart();
+    reconnect(a);
+    TestClient stranger(*a.wire, "a", {2000, 2000});
+    EXPECT_EQ(stranger.exchange_id(), NfsStatus::ok);
+    EXPECT_EQ(a.wire->call(Ops().add(op::destroy_clientid, [&](XdrWriter& w) { w.u64(stranger.id); })).status, NfsStatus::ok);
+    EXPECT_TRUE(server->service().grace.active());
+    a.establish(false);
+    auto answers =
+        a.call([&](Ops& ops) { ops.putfh(before.handle).add(op::open, [](XdrWriter& w) { OpenRequest{.claim = 1}.write(w); }); });
+    EXPECT_EQ(answers.status, NfsStatus::ok);
+}
+
+TEST_F(Leases, a_client_that_comes_back_for_nothing_leaves_no_record) {
+    start();
+    TestClient a(connect(), "a");
+    a.establish();
+    EXPECT_EQ(open(a, {.create = true, .name = "f"}).status, NfsStatus::ok);
+    restart();
+    reconnect(a);
+    a.establish();
+    EXPECT_FALSE(server->service().grace.active());
+    EXPECT_EQ(a.wire->call(Ops().add(op::destroy_session, [&](XdrWriter& w) { w.write(a.session); })).status, NfsStatus::ok);
+    EXPECT_EQ(a.wire->call(Ops().add(op::destroy_clientid, [&](XdrWriter& w) { w.u64(a.id); })).status, NfsStatus::ok);
+    EXPECT_EQ(client_records(), 0u);
 }
 
 TEST_F(Leases, handles_outlive_restarts) {

@@ -94,5 +94,34 @@ TEST_F(Locks, reclaims_outside_grace_are_refused) {
     EXPECT_EQ(lock(*a, of_a.handle, {.reclaim = true, .stateid = of_a.stateid}), NfsStatus::no_grace);
 }
 
+class FewLocks : public Locks {
+protected:
+    FewLocks() { lock_limits = {.file = 4, .client = 4, .all = 4}; }
+};
+
+TEST_F(FewLocks, locks_without_bound_are_delayed_until_some_go) {
+    for (std::uint64_t i = 0; i < 4; ++i) {
+        const auto owner = "owner" + std::to_string(i);
+        EXPECT_EQ(lock(*a, of_a.handle, {.offset = 10 * i, .length = 1, .stateid = of_a.stateid, .owner = owner}), NfsStatus::ok);
+    }
+    EXPECT_EQ(lock(*b, of_b.handle, {.offset = 100, .length = 1, .stateid = of_b.stateid}), NfsStatus::delay);
+    EXPECT_EQ(files->lock_count(), 4u);
+    EXPECT_EQ(close(*a, of_a), NfsStatus::ok);
+    EXPECT_EQ(lock(*b, of_b.handle, {.offset = 100, .length = 1, .stateid = of_b.stateid}), NfsStatus::ok);
+}
+
+TEST_F(FewLocks, a_silent_clients_locks_make_room) {
+    for (std::uint64_t i = 0; i < 4; ++i) {
+        const auto owner = "owner" + std::to_string(i);
+        EXPECT_EQ(lock(*a, of_a.handle, {.offset = 10 * i, .length = 1, .stateid = of_a.stateid, .owner = owner}), NfsStatus::ok);
+    }
+    for (int i = 0; i < 4; ++i) {
+        pass(config.lease / 2);
+        EXPECT_EQ(b->call([](Ops&) {}).status, NfsStatus::ok);
+    }
+    EXPECT_EQ(lock(*b, of_b.handle, {.offset = 100, .length = 1, .stateid = of_b.stateid}), NfsStatus::ok);
+    EXPECT_EQ(files->lock_count(), 1u);
+}
+
 }  // namespace
 }  // namespace strata::nfs

@@ -57,6 +57,24 @@ TEST_F(Opens, an_exclusive_create_is_known_again_by_its_verifier) {
     }
 }
 
+TEST_F(Opens, a_guessed_verifier_opens_nobody_elses_file) {
+    TestClient maker(*wire, "maker", {1000, 1000}), guesser(*wire, "guesser", {2000, 2000});
+    maker.establish();
+    guesser.establish();
+    EXPECT_EQ(open(maker, {.create = true, .mode = 0600, .name = "plain"}).status, NfsStatus::ok);
+    EXPECT_EQ(open(maker, {.create = true, .how = 3, .mode = 0600, .verifier = 11, .name = "exclusive"}).status, NfsStatus::ok);
+    for (const std::uint64_t verifier : {0, 11}) {
+        EXPECT_EQ(open(guesser, {.create = true, .how = 3, .verifier = verifier, .name = "plain"}).status, NfsStatus::exist);
+    }
+    EXPECT_EQ(open(guesser, {.create = true, .how = 3, .verifier = 11, .name = "exclusive"}).status, NfsStatus::access);
+    EXPECT_EQ(open(guesser, {.create = true, .how = 2, .verifier = 11, .name = "exclusive"}).status, NfsStatus::access);
+    EXPECT_EQ(open(maker, {.create = true, .how = 3, .verifier = 11, .name = "exclusive"}).status, NfsStatus::ok);
+}
+
+TEST_F(Opens, an_exclusive_create_takes_no_size) {
+    EXPECT_EQ(open(*a, {.create = true, .how = 3, .size = 0, .verifier = 11, .name = "f"}).status, NfsStatus::inval);
+}
+
 TEST_F(Opens, size_zero_truncates_but_not_where_an_open_denies_writing) {
     const auto first = open(*a, {.create = true, .name = "f"});
     EXPECT_EQ(write(*a, first.handle, first.stateid, "bytes"), NfsStatus::ok);

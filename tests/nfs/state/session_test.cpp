@@ -109,6 +109,39 @@ TEST_F(Sessions, order_and_position_are_checked) {
     EXPECT_EQ(wire->call(Ops().sequence(unknown, 1)).status, NfsStatus::badsession);
 }
 
+TEST_F(Sessions, binding_a_connection_is_not_for_compounds_with_more) {
+    begin();
+    EXPECT_EQ(send(2,
+                   [this](Ops& ops) {
+                       ops.add(op::bind_conn, [this](XdrWriter& w) {
+                           w.write(client->session);
+                           w.u32(3);
+                           w.boolean(false);
+                       });
+                   })
+                  .status,
+              NfsStatus::not_only_op);
+}
+
+TEST_F(Sessions, what_cannot_be_answered_is_not_done) {
+    begin();
+    client->max_response = 256;
+    ASSERT_EQ(client->create_session(), NfsStatus::ok);
+    const auto objects = fs.objects();
+    EXPECT_EQ(send(
+                  1,
+                  [](Ops& ops) {
+                      ops.putrootfh().lookup("data");
+                      for (int i = 0; i < 15; ++i) ops.add(op::savefh);
+                      ops.add(op::open, [](XdrWriter& w) { OpenRequest{.create = true, .name = "f"}.write(w); });
+                  },
+                  false)
+                  .status,
+              NfsStatus::rep_too_big);
+    EXPECT_EQ(fs.objects(), objects);
+    EXPECT_EQ(fs.pins(), 0u);
+}
+
 TEST_F(Sessions, a_session_serves_every_connection) {
     begin();
     auto& second = connect();

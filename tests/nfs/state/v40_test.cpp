@@ -134,6 +134,39 @@ TEST_F(Version40, a_change_sent_again_over_another_connection_is_not_done_twice)
     EXPECT_EQ(second.answer().status, NfsStatus::noent);
 }
 
+TEST_F(Version40, a_write_displaces_no_reply_that_a_retry_needs) {
+    auto opened = result_of(open_at(5));
+    confirm_open(opened, 6);
+    EXPECT_EQ(write_it(opened), NfsStatus::ok);
+    EXPECT_EQ(server->service().replies.size(), 0u);
+}
+
+TEST_F(Version40, a_retransmission_is_answered_no_sooner_than_the_first_reply_would_be) {
+    auto opened = result_of(open_at(5));
+    confirm_open(opened, 6);
+    bool durable = false;
+    fs.on_settle = [&]() -> Task<Result<>> {
+        if (!durable) co_return fail(Errc::timed_out);
+        co_return Result<>();
+    };
+    Ops open_g(0);
+    open_g.putrootfh().lookup("data").add(
+        op::open, [&](XdrWriter& w) { OpenRequest{.seqid = 7, .client = client, .create = true, .name = "g"}.write(w); });
+    wire->send_call(1, open_g.arguments());
+    EXPECT_TRUE(wire->closed());
+    // Sent again by itself, so that only the owner's memory of it can answer.
+    Ops again(0);
+    again.putfh(opened.handle).add(op::open, [&](XdrWriter& w) {
+        OpenRequest{.seqid = 7, .client = client, .create = true, .name = "g"}.write(w);
+    });
+    wire = &connect();
+    wire->send_call(2, again.arguments());
+    EXPECT_TRUE(wire->closed());
+    durable = true;
+    wire = &connect();
+    EXPECT_EQ(wire->call(again).status, NfsStatus::ok);
+}
+
 TEST_F(Version40, renew_keeps_the_lease_and_stale_ids_are_told) {
     auto opened = result_of(open_at(5));
     const auto renew = [&](ClientId id) { return wire->call(Ops(0).add(op::renew, [&](XdrWriter& w) { w.u64(id); })).status; };

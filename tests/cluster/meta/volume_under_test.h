@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// MetaVolume: a metadata store on simulated disks, an owner that works, and what the owner knows.
+// VolumeUnderTest: metadata on simulated disks, an owner that works, and what the owner knows.
 #pragma once
 
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -38,12 +38,6 @@ inline MetaStoreConfig small_config(int copies) {
     return config;
 }
 
-// Ten in the tests of each change; STRATA_SIM_SEEDS for more.
-inline std::uint64_t seeds() {
-    const char* wanted = std::getenv("STRATA_SIM_SEEDS");
-    return wanted == nullptr ? 10 : std::strtoull(wanted, nullptr, 10);
-}
-
 inline std::string difference(const MetaTables& found, const MetaTables& wanted) {
     std::string text;
     const auto compare = [&text](const char* name, const auto& a, const auto& b) {
@@ -62,11 +56,11 @@ inline std::string difference(const MetaTables& found, const MetaTables& wanted)
 }
 
 // Some disks with a volume, an owner that works, and what the owner knows.
-struct MetaVolume {
-    MetaVolume(std::uint64_t seed, int stores, int copies) : world(seed), config(small_config(copies)), workload(world.random()) {
+struct VolumeUnderTest {
+    VolumeUnderTest(std::uint64_t seed, int stores, int copies) : world(seed), config(small_config(copies)), workload(world.random()) {
         for (int i = 0; i < stores; ++i) disks.push_back(world.make_disk("d" + std::to_string(i), 512 << 20));
     }
-    ~MetaVolume() { abandon(); }
+    ~VolumeUnderTest() { abandon(); }
 
     std::vector<StoreDisk> places() {
         std::vector<StoreDisk> all;
@@ -156,12 +150,5 @@ struct MetaVolume {
     int compared = 0;
     std::unique_ptr<SqliteMetaStore> store;
 };
-
-inline int index_of_reader(const SqliteMetaStore& store) {
-    for (const auto& replica : store.replicas()) {
-        if (replica.state == ReplicaState::reader) return replica.store[0] - 1;
-    }
-    return -1;
-}
 
 }  // namespace strata::cluster
