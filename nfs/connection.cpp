@@ -10,6 +10,7 @@
 
 #include "nfs/rpc/message.h"
 #include "nfs/state/session.h"
+#include "server/base/cancellation.h"
 
 namespace strata::nfs {
 
@@ -178,6 +179,7 @@ Task<bool> Connection::wait_for_memory() {
     auto& clock = *service_.runtime.clock;
     if (record_deadline_ == Instant::max()) record_deadline_ = clock.now() + service_.config.record_timeout;
     co_await clock.sleep_for(memory_pause);
+    if (co_await is_cancelled()) close();
     co_return !closed_ && clock.now() <= record_deadline_;
 }
 

@@ -60,7 +60,7 @@ public:
     // Stores, tolerance, space, metadata copies, repair and scrub, for people and for programs.
     Task<boost::json::object> status(const Context& ctx);
     // Gives the empty `new_folder` in place of the lost store that was at `old_folder`: its shards and metadata are rebuilt elsewhere.
-    // Errors: not_found (no such store), busy (that store is online), config (the new folder).
+    // Errors: not_found (no such store), busy (that store is online and answers), config (the new folder).
     Task<Result<>> replace_store(const Context& ctx, const std::string& old_folder, const std::string& new_folder);
     // Verifies every shard now, at full speed; returns what was found. Runs until done.
     Task<Result<boost::json::object>> scrub(const Context& ctx);
@@ -77,6 +77,7 @@ private:
     Task<Result<>> number_stores(const Context& ctx);
     Task<Result<>> settle_policy(const Context& ctx);
     void open_volume();
+    Task<> probe_store(const std::string& folder);
     vfs::Space space(vfs::DomainId domain);
 
     const Runtime& runtime_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Storage for its administrator: what there is and how it is, replacing a lost store, scrubbing.
 #include <algorithm>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -48,6 +49,17 @@ boost::json::array stores_of(const cluster::LocalStoreSet& stores) {
     return list;
 }
 
+// Writes through to the disk, under the name that a store being made leaves behind at worst. Blocks.
+Result<> try_disk(Disk& disk) {
+    const std::string path = std::string(cluster::identity_path) + ".new";
+    {
+        TRY(file, disk.open(path, OpenMode::create));
+        CHECK_OK(file->write_at(0, std::as_bytes(std::span(path))));
+        CHECK_OK(file->sync());
+    }
+    return disk.remove(path);
+}
+
 }  // namespace
 
 Task<boost::json::object> Storage::status(const Context&) {
@@ -82,9 +94,21 @@ Task<boost::json::object> Storage::status(const Context&) {
          {{"passes", scrub.passes}, {"checked", scrub.checked}, {"bad_shards", scrub.bad_shards}, {"inconsistent", scrub.inconsistent}}}};
 }
 
+// A disk that died while nobody used it still counts as online: only writing to it tells.
+Task<> Storage::probe_store(const std::string& folder) {
+    stores_->refresh();
+    for (const auto& member : stores_->members()) {
+        if (member.folder != folder || (member.state != StoreState::online && member.state != StoreState::read_only)) continue;
+        const auto opened = std::ranges::find(opened_, member.identity, &OpenedStore::identity);
+        if (opened == opened_.end() || opened->disk == nullptr) continue;
+        auto answers = co_await blocking_->run([disk = opened->disk] { return try_disk(*disk); });
+        if (!answers && answers.error() == Errc::io) stores_->report_failure(member.index, answers.error());
+    }
+}
+
 Task<Result<>> Storage::replace_store(const Context& ctx, const std::string& old_folder, const std::string& new_folder) {
     if (old_folder.empty() || new_folder.empty()) co_return fail(Errc::config, "disk replace needs the lost store's folder and a new one");
-    stores_->refresh();
+    co_await probe_store(old_folder);
     const auto members = stores_->members();
     const auto lost = std::ranges::find_if(members, [&](const auto& m) {
         return m.folder == old_folder && (m.state == StoreState::missing || m.state == StoreState::failed);
@@ -114,6 +138,12 @@ Task<Result<>> Storage::replace_store(const Context& ctx, const std::string& old
     auto saved = co_await blocking_->run([&] { return node_.save(*data_); });
     if (!saved) co_return fail(std::move(saved.error()));
     meta_->add_store({made.identity, made.disk});
+    // A replica there may not have been written to since the disk failed, so nothing may know yet that it is lost.
+    if (auto dropped = co_await meta_->drop_replica(ctx, lost->identity); !dropped && dropped.error() != Errc::not_found) {
+        log_.warning("the metadata still count on a store that was replaced", {{"old", old_folder}, {"error", to_string(dropped.error())}});
+    }
+    std::erase_if(opened_, [&](const OpenedStore& store) { return store.identity == lost->identity; });
+    opened_.push_back(std::move(made));
     repairer_->sweep_soon();
     log_.info("a store was replaced", {{"old", old_folder}, {"new", new_folder}, {"number", next}});
     co_return Result<>{};

@@ -94,7 +94,7 @@ Task<Result<vfs::Attributes>> ClusterFileSystem::set_attributes(const Context& c
             std::lock_guard lock(node->mutex);
             CO_CHECK_OK(check(node->attributes(), *ctx.caller, set, opened_for_write));
         }
-        if (set.size) CO_CHECK_OK(co_await volume_.data().prepare(ctx, node));
+        if (set.size) CO_CHECK_OK(co_await volume_.data().prepare(ctx, node, *set.size));
         std::lock_guard lock(node->mutex);
         if (node->dead) co_return fail(Errc::stale);
         CO_CHECK_OK(check(node->attributes(), *ctx.caller, set, opened_for_write));

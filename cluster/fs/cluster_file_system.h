@@ -3,6 +3,8 @@
 // directories; the bytes of files are the DataEngine's.
 #pragma once
 
+#include <functional>
+
 #include "cluster/fs/directory.h"
 #include "cluster/fs/volume.h"
 #include "server/vfs/file_system.h"
@@ -69,8 +71,13 @@ private:
     Task<Result<NodePtr>> regular(const Context& ctx, vfs::FileId file);
     // Makes the directory know `name` (an entry or its absence).
     Task<Result<>> load_name(const Context& ctx, NodePtr dir, std::string name);
-    // Makes the directory know all its names.
+    // Makes the directory know all its names, unless it is large.
     Task<Result<>> load_all(const Context& ctx, NodePtr dir);
+    // Makes the directory know one of its names, or else that it has none.
+    Task<Result<>> load_any(const Context& ctx, NodePtr dir);
+    Task<Result<>> load_until(const Context& ctx, NodePtr dir, std::size_t page, std::function<bool(Directory&)> enough);
+    // The next entries after `cookie` of a directory that is not in memory as a whole; empty: there are no more.
+    Task<Result<std::vector<DirectoryEntryPtr>>> read_page(const Context& ctx, NodePtr dir, std::uint64_t cookie);
     // The entry of that name and its child's node; an absence is an empty Target. No mutex held on return: check again under it.
     Task<Result<Target>> resolve(const Context& ctx, const NodePtr& dir, std::string_view name);
     // With dir's mutex held: does `name` still mean what resolve() found?
@@ -78,7 +85,6 @@ private:
 
     Result<NodePtr> make_node(const Context& ctx, const Node& dir, const vfs::CreateRequest& request);
     Task<Result<vfs::Created>> open_existing(const Context& ctx, Target target, const vfs::CreateRequest& request);
-    Task<Result<>> apply_size(const Context& ctx, const NodePtr& node, const vfs::SetAttributes& set, bool opened_for_write);
     Task<Result<>> load_xattrs(const Context& ctx, const NodePtr& node);
     Task<Result<std::vector<NodePtr>>> ancestors(const Context& ctx, NodePtr dir);
 

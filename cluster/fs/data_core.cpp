@@ -101,7 +101,7 @@ Task<Result<>> DataCore::load_map(const Context& ctx, MapId id, ExtentMap& map) 
     for (std::uint64_t from = 0;;) {
         CO_TRY(page, co_await meta().extents(ctx, id, from, UINT64_MAX, extents_per_page));
         for (const auto& row : page.chunks) map.add_chunk(row.chunk);
-        for (const auto& row : page.extents) map.add(row);
+        for (const auto& row : page.extents) CO_CHECK_OK(map.add(row));
         if (page.extents.size() < extents_per_page) co_return Result<>{};
         from = page.extents.back().offset + page.extents.back().length;
     }
@@ -139,10 +139,16 @@ Task<Result<>> DataCore::load(const Context& ctx, NodePtr node) {
             if (loaded && node->row.map == id && !d.loaded) {  // else a truncate gave the file a new map
                 d.map = std::move(map);
                 d.loaded = true;
+                if (parts.weigh) parts.weigh(*node);
             }
             bump(*d.flush_ended);
         }
-        if (!loaded) co_return fail(loaded.error());
+        if (!loaded) {
+            if (loaded.error() == Errc::corrupt) {
+                log.error("the extents of a file are damaged", {{"inode", node->number}, {"error", to_string(loaded.error())}});
+            }
+            co_return fail(loaded.error());
+        }
     }
 }
 
@@ -172,10 +178,11 @@ void DataCore::count(FileData& d) {
     if (less) bump_shared(released);
 }
 
-void DataCore::set_allocated(Node& node) {
+void DataCore::set_allocated(Node& node) const {
     constexpr std::uint64_t sector = 512;
     const std::uint64_t small = node.row.inline_data.size();
     node.row.allocated = small > 0 ? (small + sector - 1) / sector * sector : node.data->map.allocated();
+    if (parts.weigh) parts.weigh(node);
 }
 
 Result<> DataCore::check_space(vfs::DomainId domain, std::uint64_t bytes) {

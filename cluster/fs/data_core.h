@@ -63,8 +63,8 @@ public:
     void clean(Node& node);
     // Brings the totals in line with the file's ranges. mutex held.
     void count(FileData& data);
-    // row.allocated as extents and inline data have it. mutex held.
-    static void set_allocated(Node& node);
+    // The map changed: row.allocated as extents and inline data have it, and the node's weight. mutex held.
+    void set_allocated(Node& node) const;
     // Appends nothing but notes that the command `index` carries this node. mutex held.
     static void carried(Node& node, LogIndex index) { node.pending_any = std::max(node.pending_any, index); }
 
@@ -97,6 +97,7 @@ public:
     TaskGroup tasks;
 
 private:
+    // Errors: corrupt (rows that do not fit together).
     Task<Result<>> load_map(const Context& ctx, MapId id, ExtentMap& map);
 
     struct SpaceSeen {

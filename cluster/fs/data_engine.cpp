@@ -70,15 +70,7 @@ Task<Result<std::uint64_t>> DataEngine::commit(const Context& ctx, NodePtr node,
     co_return write_verifier();  // as it is after the flush: what was lost before it shows
 }
 
-Task<Result<>> DataEngine::prepare(const Context& ctx, NodePtr node) { co_return co_await impl_->core.load(ctx, node); }
-
 bool DataEngine::busy(const Node& node) const { return impl_->core.busy(node); }
-
-void DataEngine::forget(Node& node) {
-    if (node.data == nullptr || impl_->core.busy(node) || node.pending_any > impl_->core.meta().applied()) return;
-    node.data->map = ExtentMap();
-    node.data->loaded = false;
-}
 
 void DataEngine::chunk_moved(const Chunk& chunk) { impl_->core.reader.moved(chunk); }
 
@@ -97,6 +89,10 @@ Task<Result<>> DataEngine::flush_all(const Context&) {
 Task<Result<>> DataEngine::tidy(const Context&, bool all_files) {
     const Instant now = impl_->core.clock().now();
     CO_CHECK_OK(co_await impl_->sealer.pass(now, all_files ? now : Instant{now.ns - impl_->core.config.seal_age.count()}, true));
+    if (all_files && impl_->core.parts.node) {
+        while (!co_await impl_->survey.step(Duration::zero())) {
+        }
+    }
     co_return co_await impl_->reaper.pass();
 }
 
@@ -105,6 +101,7 @@ void DataEngine::start() {
     core.tasks.spawn(core.runtime().executor(), [this] { return impl_->flusher.run(); });
     core.tasks.spawn(core.runtime().executor(), [this] { return impl_->sealer.run(); });
     core.tasks.spawn(core.runtime().executor(), [this] { return impl_->reaper.run(); });
+    core.tasks.spawn(core.runtime().executor(), [this] { return impl_->survey.run(); });
 }
 
 Task<> DataEngine::stop() {

@@ -6,12 +6,13 @@
 #include "cluster/fs/flush.h"
 #include "cluster/fs/reaper.h"
 #include "cluster/fs/sealer.h"
+#include "cluster/fs/survey.h"
 
 namespace strata::cluster {
 
 struct DataEngine::Impl {
     Impl(Parts parts, DataConfig config)
-        : core(std::move(parts), config), reaper(core), sealer(core, reaper), flusher(core, reaper, sealer) {}
+        : core(std::move(parts), config), reaper(core), sealer(core, reaper), survey(core, reaper, sealer), flusher(core, reaper, sealer) {}
 
     // data_read.cpp
     Task<Result<BufferChain>> read_parts(const Context& ctx, NodePtr node, std::vector<FilePart> parts);
@@ -38,6 +39,7 @@ struct DataEngine::Impl {
     DataCore core;
     Reaper reaper;
     Sealer sealer;
+    Survey survey;
     Flusher flusher;
 };
 

@@ -8,6 +8,8 @@ namespace {
 
 constexpr std::uint64_t whole_file = UINT64_MAX;
 constexpr int attempts_max = 64;
+constexpr std::size_t extents_per_step = 1000;      // that one command of a shortening or of a new hole touches
+constexpr std::size_t clone_extents_max = 200'000;  // of both files, in one command
 
 // Both mutexes, in order of inode number; one if it is the same file.
 struct PairLock {
@@ -44,6 +46,27 @@ void DataEngine::Impl::submit(const Context& ctx, const NodePtr& node, Command c
     const LogIndex index = core.meta().submit(std::move(command));
     node->pending = node->pending_any = index;
     if (ctx.commit_point != nullptr) ctx.commit_point->raise(index);
+}
+
+Task<Result<>> DataEngine::prepare(const Context& ctx, NodePtr node, std::uint64_t size) {
+    DataCore& core = impl_->core;
+    for (;;) {
+        CO_CHECK_OK(co_await core.load(ctx, node));
+        {
+            std::lock_guard lock(node->mutex);
+            if (node->dead) co_return fail(Errc::stale);
+            if (!node->data->loaded) continue;
+            if (size == 0 || size >= node->row.size) co_return Result<>{};
+            const std::uint64_t step = node->data->map.tail(size, extents_per_step);
+            if (step <= size) co_return Result<>{};
+            Command command;
+            if (!set_size(*node, step, command)) continue;
+            node->row.modify_time = node->row.change_time = core.clock().wall_time();
+            ++node->row.change;
+            impl_->submit(ctx, node, std::move(command));
+        }
+        CO_CHECK_OK(co_await core.meta().admit(ctx));
+    }
 }
 
 bool DataEngine::set_size(Node& node, std::uint64_t size, Command& command) {
@@ -95,20 +118,23 @@ void DataEngine::discard(Node& node, Command& command) {
 
 Task<Result<>> DataEngine::deallocate(const Context& ctx, NodePtr node, std::uint64_t offset, std::uint64_t length) {
     DataCore& core = impl_->core;
-    CO_CHECK_OK(co_await core.meta().admit(ctx));
     for (;;) {
+        CO_CHECK_OK(co_await core.meta().admit(ctx));
         CO_CHECK_OK(co_await core.load(ctx, node));
         std::lock_guard lock(node->mutex);
         if (node->dead) co_return fail(Errc::stale);
         if (!node->data->loaded) continue;
         const std::uint64_t end = length > node->row.size - std::min(offset, node->row.size) ? node->row.size : offset + length;
         if (offset >= end) co_return Result<>{};
+        const std::uint64_t step = node->data->map.reach(offset, end, extents_per_step);
         Command command;
-        impl_->cut(*node, offset, end, command);
+        impl_->cut(*node, offset, step, command);
         impl_->stamp(ctx, *node);
         node->data->changed_at = core.clock().now();
         impl_->submit(ctx, node, std::move(command));
-        co_return Result<>{};
+        if (step == end) co_return Result<>{};
+        length -= std::min(length, step - offset);
+        offset = step;
     }
 }
 
@@ -240,6 +266,7 @@ Task<Result<>> DataEngine::clone(const Context& ctx, NodePtr source, std::uint64
     const bool to_end = length == 0;
     for (int attempt = 0; attempt < attempts_max; ++attempt) {
         CO_CHECK_OK(co_await impl_->flusher.flush(ctx, source));
+        CO_CHECK_OK(co_await core.load(ctx, source));
         CO_CHECK_OK(co_await core.load(ctx, target));
         bool small = false;
         {
@@ -256,6 +283,9 @@ Task<Result<>> DataEngine::clone(const Context& ctx, NodePtr source, std::uint64
             if (!aligned || overlap) co_return fail(Errc::invalid_argument);
             if (source_offset == 0 && target_offset == 0 && impl_->clone_inline(ctx, source, target, length)) co_return Result<>{};
             small = !source->row.inline_data.empty();
+            const std::size_t extents = source->data->map.count(source_offset, source_offset + length, clone_extents_max) +
+                                        target->data->map.count(target_offset, target_offset + length, clone_extents_max);
+            if (extents > clone_extents_max) co_return fail(Errc::too_big, "too many extents for one clone");
             if (!small && impl_->clone_extents(ctx, source, source_offset, target, target_offset, length)) co_return Result<>{};
         }
         if (small) CO_CHECK_OK(co_await impl_->prepare_extents(ctx, source));

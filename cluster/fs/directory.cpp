@@ -2,6 +2,8 @@
 // Directory: entries and absences in memory, and how loads merge into them.
 #include "cluster/fs/directory.h"
 
+#include <algorithm>
+
 namespace strata::cluster {
 
 Directory::Found Directory::find(std::string_view name) const {
@@ -25,15 +27,38 @@ void Directory::erase(std::string_view name, LogIndex pending) {
     absent_[std::string(name)] = pending;
 }
 
-void Directory::loaded(const EntryRow& row) {
-    if (by_name_.contains(row.name) || absent_.contains(row.name)) return;
+namespace {
+
+DirectoryEntryPtr entry_of(const EntryRow& row) {
     auto entry = std::make_shared<DirectoryEntry>();
     entry->name = row.name;
     entry->cookie = row.cookie;
     entry->child = row.child;
     entry->child_generation = row.child_generation;
     entry->child_type = row.child_type;
-    insert(std::move(entry));
+    return entry;
+}
+
+}  // namespace
+
+void Directory::loaded(const EntryRow& row) {
+    if (by_name_.contains(row.name) || absent_.contains(row.name)) return;
+    insert(entry_of(row));
+}
+
+void Directory::merge(const std::vector<EntryRow>& rows, std::uint64_t after, std::uint64_t up_to,
+                      std::vector<DirectoryEntryPtr>& out) const {
+    const auto begin = static_cast<std::ptrdiff_t>(out.size());
+    for (auto it = by_cookie_.upper_bound(after); it != by_cookie_.end() && it->first <= up_to; ++it) out.push_back(it->second);
+    for (const auto& row : rows) {
+        if (!by_name_.contains(row.name) && !absent_.contains(row.name)) out.push_back(entry_of(row));
+    }
+    std::sort(out.begin() + begin, out.end(), [](const auto& a, const auto& b) { return a->cookie < b->cookie; });
+}
+
+std::size_t Directory::bytes() const {
+    constexpr std::size_t entry_bytes = 320, absence_bytes = 96;
+    return by_name_.size() * entry_bytes + absent_.size() * absence_bytes;
 }
 
 void Directory::loaded_absence(std::string_view name) {

@@ -41,8 +41,12 @@ public:
 
     Found find(std::string_view name) const;
     bool complete() const { return complete_; }
-    // True if no entry is left; only of a complete directory.
+    // No entry is known: of a complete directory, that none is left.
     bool empty() const { return by_cookie_.empty(); }
+    // Too many entries to bring them all into memory: READDIR takes them page by page.
+    bool large() const { return large_; }
+    void set_large() { large_ = true; }
+    std::size_t bytes() const;  // of memory, about
     std::size_t size() const { return by_name_.size(); }
 
     // A new directory knows all of its (no) entries.
@@ -62,6 +66,9 @@ public:
 
     // Up to `limit` entries after `cookie`, in cookie order. Only of a complete directory.
     void page(std::uint64_t cookie, std::size_t limit, std::vector<DirectoryEntryPtr>& out) const;
+    // Appends, in cookie order, what memory knows in (after, up_to] and those of `rows` (all that lie there) that memory knows nothing of.
+    // The read of the rows is bracketed as a load.
+    void merge(const std::vector<EntryRow>& rows, std::uint64_t after, std::uint64_t up_to, std::vector<DirectoryEntryPtr>& out) const;
 
 private:
     struct Hash {
@@ -74,6 +81,7 @@ private:
     std::map<std::uint64_t, DirectoryEntryPtr> by_cookie_;
     std::unordered_map<std::string, LogIndex, Hash, std::equal_to<>> absent_;  // known absences, with the command that made them
     bool complete_ = false;
+    bool large_ = false;
     int loads_ = 0;
 };
 

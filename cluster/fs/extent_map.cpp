@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "server/base/assert.h"
 
 namespace strata::cluster {
@@ -13,16 +15,21 @@ void ExtentMap::add_chunk(const Chunk& chunk) {
     if (use.chunk == nullptr) use.chunk = std::make_shared<const Chunk>(chunk);
 }
 
-void ExtentMap::add(const ExtentRow& row) {
+Result<> ExtentMap::add(const ExtentRow& row) {
+    const bool overlaps = !extents_.empty() && extents_.rbegin()->first + extents_.rbegin()->second.length > row.offset;
+    if (row.length == 0 || row.offset + row.length < row.offset || overlaps) {
+        return fail(Errc::corrupt, fmt::format("map {}: the extent at {} overlaps another, or is empty", row.map, row.offset));
+    }
     MappedExtent extent{row.length, nullptr, row.chunk_offset};
     if (row.chunk != ChunkId{}) {
         const auto use = uses_.find(row.chunk);
-        STRATA_ASSERT(use != uses_.end());
+        if (use == uses_.end()) return fail(Errc::corrupt, fmt::format("map {}: the extent at {} names no chunk", row.map, row.offset));
         extent.chunk = use->second.chunk;
         ++use->second.extents;
     }
     extents_.insert_or_assign(extents_.end(), row.offset, std::move(extent));
     allocated_ += row.length;
+    return {};
 }
 
 ExtentMap::Extents::const_iterator ExtentMap::first_touching(std::uint64_t from) const {
@@ -38,6 +45,18 @@ std::size_t ExtentMap::count(std::uint64_t from, std::uint64_t to, std::size_t l
     std::size_t n = 0;
     for (auto it = first_touching(from); it != extents_.end() && it->first < to && n < limit; ++it) ++n;
     return n;
+}
+
+std::uint64_t ExtentMap::reach(std::uint64_t from, std::uint64_t to, std::size_t limit) const {
+    auto it = first_touching(from);
+    for (std::size_t n = 0; n < limit && it != extents_.end() && it->first < to; ++n) ++it;
+    return it == extents_.end() ? to : std::clamp(it->first, from, to);
+}
+
+std::uint64_t ExtentMap::tail(std::uint64_t from, std::size_t limit) const {
+    auto it = extents_.end();
+    for (std::size_t n = 0; n < limit && it != extents_.begin() && std::prev(it)->first >= from; ++n) --it;
+    return it == extents_.end() ? from : std::max(it == extents_.begin() || std::prev(it)->first < from ? from : it->first, from);
 }
 
 ChunkPtr ExtentMap::chunk(const ChunkId& id) const {

@@ -32,9 +32,10 @@ class ExtentMap {
 public:
     using Extents = std::map<std::uint64_t, MappedExtent>;
 
-    // Fills an empty map from its rows, in any order; every row's chunk was added before.
+    // Fills an empty map from its rows, by offset; every row's chunk was added before. Errors: corrupt (its chunk was not, or the row does
+    // not fit: then nothing of the file can be trusted).
     void add_chunk(const Chunk& chunk);
-    void add(const ExtentRow& row);
+    Result<> add(const ExtentRow& row);
 
     bool empty() const { return extents_.empty(); }
     std::size_t size() const { return extents_.size(); }
@@ -43,6 +44,10 @@ public:
     Extents::const_iterator first_touching(std::uint64_t from) const;
     // How many extents touch [from, to), counting no further than `limit`.
     std::size_t count(std::uint64_t from, std::uint64_t to, std::size_t limit) const;
+    // How far from `from` at most `limit` extents reach; at most `to`.
+    std::uint64_t reach(std::uint64_t from, std::uint64_t to, std::size_t limit) const;
+    // From where on, not before `from`, no more than `limit` extents begin.
+    std::uint64_t tail(std::uint64_t from, std::size_t limit) const;
     // What the map has of that chunk now; null: nothing names it.
     ChunkPtr chunk(const ChunkId& id) const;
     // The repaired record of a chunk takes the old one's place.

@@ -87,6 +87,7 @@ void Flusher::commit_chunks(Round& round, std::span<NewChunk> chunks, bool last)
         command.push_back(PutInode{node->durable_row()});
     }
     const LogIndex index = command.empty() ? 0 : core_.meta().submit(std::move(command));
+    for (const auto& chunk : fresh) core_.chunks().committed(*chunk);
     for (const auto& node : round.files) {
         if (last) {
             end_file(node, index);

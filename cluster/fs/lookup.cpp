@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finding objects: nodes, names, parents, and what else only looks.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "cluster/fs/cluster_file_system.h"
@@ -11,6 +13,7 @@ namespace strata::cluster {
 namespace {
 
 constexpr std::size_t load_page = 4096;  // rows a read
+constexpr std::size_t probe_page = 16;   // the first may have been removed already
 
 }  // namespace
 
@@ -62,10 +65,11 @@ Task<Result<>> ClusterFileSystem::load_name(const Context& ctx, NodePtr dir, std
         dir->directory->loaded_absence(name);
     }
     dir->directory->trim(volume_.meta().applied());
+    volume_.nodes().weigh(*dir);
     co_return Result<>{};
 }
 
-Task<Result<>> ClusterFileSystem::load_all(const Context& ctx, NodePtr dir) {
+Task<Result<>> ClusterFileSystem::load_until(const Context& ctx, NodePtr dir, std::size_t page, std::function<bool(Directory&)> enough) {
     {
         std::lock_guard lock(dir->mutex);
         if (dir->directory->complete()) co_return Result<>{};
@@ -73,23 +77,42 @@ Task<Result<>> ClusterFileSystem::load_all(const Context& ctx, NodePtr dir) {
     }
     Result<> outcome;
     for (std::uint64_t after = 0;;) {
-        auto rows = co_await volume_.meta().entries(ctx, dir->number, after, load_page);
+        auto rows = co_await volume_.meta().entries(ctx, dir->number, after, page);
         std::lock_guard lock(dir->mutex);
         if (!rows) {
             outcome = fail(std::move(rows.error()));
             break;
         }
         for (const auto& row : *rows) dir->directory->loaded(row);
-        if (rows->size() < load_page) {
+        if (rows->size() < page) {
             dir->directory->set_complete();
             break;
         }
+        if (enough(*dir->directory)) break;
         after = rows->back().cookie;
     }
     std::lock_guard lock(dir->mutex);
     dir->directory->end_load();
     dir->directory->trim(volume_.meta().applied());
+    volume_.nodes().weigh(*dir);
     co_return outcome;
+}
+
+Task<Result<>> ClusterFileSystem::load_all(const Context& ctx, NodePtr dir) {
+    const std::size_t most = volume_.config().directory_entries_max;
+    co_return co_await load_until(ctx, std::move(dir), std::min(load_page, most), [most](Directory& directory) {
+        if (directory.size() < most) return false;
+        directory.set_large();
+        return true;
+    });
+}
+
+Task<Result<>> ClusterFileSystem::load_any(const Context& ctx, NodePtr dir) {
+    {
+        std::lock_guard lock(dir->mutex);
+        if (!dir->directory->empty()) co_return Result<>{};
+    }
+    co_return co_await load_until(ctx, std::move(dir), probe_page, [](Directory& directory) { return !directory.empty(); });
 }
 
 Task<Result<ClusterFileSystem::Target>> ClusterFileSystem::resolve(const Context& ctx, const NodePtr& dir, std::string_view name) {

@@ -46,4 +46,15 @@ InodeRow Node::durable_row() const {
     return r;
 }
 
+std::size_t Node::weight() const {
+    constexpr std::size_t extent_bytes = 160, xattr_bytes = 128;
+    std::size_t bytes = node_bytes + row.inline_data.size() + row.acl.size();
+    if (directory != nullptr) bytes += directory->bytes();
+    if (data != nullptr) bytes += data->map.size() * extent_bytes;
+    if (xattrs) {
+        for (const auto& [name, value] : *xattrs) bytes += xattr_bytes + name.size() + value.size();
+    }
+    return bytes;
+}
+
 }  // namespace strata::cluster

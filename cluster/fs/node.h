@@ -44,11 +44,16 @@ struct Node {
     std::unique_ptr<FileData> data;  // made by the data engine at first use
 
     std::atomic<std::uint32_t> pins{0};  // open files
+    bool evicted = false;                // out of the node table: who meets it through a weak pointer leaves it
+    std::size_t weighed = 0;             // bytes that the node table counts for it
 
     vfs::Attributes attributes() const;  // mutex held
     InodeRow durable_row() const;        // mutex held: `row` as commands carry it (size = durable_size)
+    std::size_t weight() const;          // mutex held: bytes of memory, about, with entries, extents and xattrs
 };
 
 using NodePtr = std::shared_ptr<Node>;
+
+constexpr std::size_t node_bytes = 1024;  // of memory, of an inode without anything that can be large
 
 }  // namespace strata::cluster

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "server/base/cancellation.h"
+
 namespace strata::cluster {
 
 namespace {
@@ -51,6 +53,7 @@ Task<Result<>> Reaper::wait_applied(LogIndex index) {
     for (Duration wait = poll_first; core_.meta().applied() < index; wait = std::min(2 * wait, poll_longest)) {
         if (core_.stopping) co_return fail(Errc::cancelled);
         co_await core_.clock().sleep_for(wait);
+        if (co_await is_cancelled()) co_return fail(Errc::cancelled);
     }
     co_return Result<>{};
 }
@@ -142,7 +145,10 @@ Task<Result<>> Reaper::reap_maps() {
 }
 
 Task<Result<>> Reaper::pass() {
-    while (passing_.exchange(true)) co_await core_.clock().sleep_for(poll_first);
+    while (passing_.exchange(true)) {
+        co_await core_.clock().sleep_for(poll_first);
+        if (co_await is_cancelled()) co_return fail(Errc::cancelled);
+    }
     Result<> outcome = co_await reap_maps();
     if (outcome) outcome = co_await remove_dead_chunks();
     passing_ = false;

@@ -20,7 +20,7 @@ Task<Result<vfs::Removed>> ClusterFileSystem::remove(const Context& ctx, vfs::Fi
         const bool is_dir = node->type == vfs::FileType::directory;
         if (is_dir && kind == vfs::RemoveKind::not_directory) co_return fail(Errc::is_directory);
         if (!is_dir && kind == vfs::RemoveKind::directory) co_return fail(Errc::not_directory);
-        if (is_dir) CO_CHECK_OK(co_await load_all(ctx, node));
+        if (is_dir) CO_CHECK_OK(co_await load_any(ctx, node));
 
         std::unique_lock first(dir->number < node->number ? dir->mutex : node->mutex);
         std::unique_lock second(dir->number < node->number ? node->mutex : dir->mutex);
@@ -28,8 +28,8 @@ Task<Result<vfs::Removed>> ClusterFileSystem::remove(const Context& ctx, vfs::Fi
         if (!still(*dir, name, target.entry)) continue;
         if (!vfs::may_remove(dir->attributes(), node->attributes(), *ctx.caller)) co_return fail(Errc::access);
         if (node->row.domain != dir->row.domain && !ctx.caller->is_superuser()) co_return fail(Errc::cross_domain);
-        if (is_dir && !node->directory->complete()) continue;
         if (is_dir && !node->directory->empty()) co_return fail(Errc::not_empty);
+        if (is_dir && !node->directory->complete()) continue;
 
         vfs::Removed removed;
         removed.id = {node->number, node->generation};

@@ -116,7 +116,7 @@ Task<Result<vfs::Renamed>> ClusterFileSystem::rename(const Context& ctx, vfs::Fi
             const bool target_is_dir = target.node->type == vfs::FileType::directory;
             if (is_dir && !target_is_dir) co_return fail(Errc::exists);
             if (!is_dir && target_is_dir) co_return fail(Errc::exists);
-            if (target_is_dir) CO_CHECK_OK(co_await load_all(ctx, target.node));
+            if (target_is_dir) CO_CHECK_OK(co_await load_any(ctx, target.node));
         }
         std::unique_lock<std::mutex> tree;
         if (is_dir && from != to) {
@@ -139,8 +139,8 @@ Task<Result<vfs::Renamed>> ClusterFileSystem::rename(const Context& ctx, vfs::Fi
         CO_CHECK_OK(permitted(move, *ctx.caller));
         Command command{DeleteEntry{{from->number, std::string(name)}}};
         if (target.node) {
-            if (is_dir && !target.node->directory->complete()) continue;
             if (is_dir && !target.node->directory->empty()) co_return fail(Errc::not_empty);
+            if (is_dir && !target.node->directory->complete()) continue;
             command.push_back(DeleteEntry{{to->number, std::string(new_name)}});
             replace(volume_, move, command);
             renamed.replaced = vfs::FileId{target.node->number, target.node->generation};

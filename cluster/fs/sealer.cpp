@@ -118,6 +118,7 @@ bool Sealer::commit(const NodePtr& node, const Run& run, const ChunkPtr& chunk) 
     command.push_back(PutChunk{{*chunk, static_cast<std::uint32_t>(references.delta[chunk->id])}});
     adjust(command, references, std::span(&chunk, 1));
     const LogIndex index = core_.meta().submit(std::move(command));
+    core_.chunks().committed(*chunk);
     core_.carried(*node, index);
     reaper_.dropped(std::move(references.dropped), index);
     return true;
@@ -129,7 +130,7 @@ Task<Result<>> Sealer::rewrite(NodePtr node, std::uint64_t from, std::uint64_t t
     std::vector<Run> work;
     {
         std::lock_guard lock(node->mutex);
-        if (node->dead || !node->data->loaded || std::exchange(node->data->rewriting, true)) co_return Result<>{};
+        if (node->dead || node->evicted || !node->data->loaded || std::exchange(node->data->rewriting, true)) co_return Result<>{};
         work = runs(*node, from, to, only_ragged);
     }
     Result<> outcome;

@@ -32,6 +32,8 @@ public:
     // before; ragged files are looked through only now and then, unless `everything`.
     Task<Result<>> pass(Instant resting_since, Instant cold_since, bool everything);
     Task<> run();  // until core.stopping
+    // Makes coded stripes of the file's ragged extents if nobody changed it since `cold_since`; else it waits in the queue.
+    Task<Result<>> seal(NodePtr node, Instant cold_since);
 
 private:
     struct Source {
@@ -49,7 +51,6 @@ private:
     Task<Result<>> rewrite_run(NodePtr node, const Run& run);
     bool commit(const NodePtr& node, const Run& run, const ChunkPtr& chunk);
     Task<Result<>> merge(NodePtr node, Instant resting_since);
-    Task<Result<>> seal(NodePtr node, Instant cold_since);
 
     DataCore& core_;
     Reaper& reaper_;

@@ -18,11 +18,15 @@ std::string orphan_key(InodeNumber number) { return fmt::format("{:016x}", numbe
 
 Volume::Volume(VolumeParts parts, VolumeConfig config)
     : parts_(std::move(parts)),
-      nodes_(config.nodes_max,
-             [this](const Node& node) {
-                 return node.pending_any <= parts_.meta->applied() && !node.unflushed && node.pins == 0 &&
-                        (node.directory == nullptr || !node.directory->loading()) && (node.data == nullptr || !data_->busy(node));
-             }),
+      config_(config),
+      pool_(parts_.runtime->make_pool("fs.evict", 1)),
+      nodes_(
+          config.nodes_max,
+          [this](const Node& node) {
+              return node.pending_any <= parts_.meta->applied() && !node.unflushed && node.pins == 0 &&
+                     (node.directory == nullptr || !node.directory->loading()) && (node.data == nullptr || !data_->busy(node));
+          },
+          [this](NodePtr node) { pool_->post([last = std::move(node)]() mutable { last.reset(); }); }),
       next_inode_(std::max<InodeNumber>(parts_.meta->volume().next_inode, root_inode + 1)),
       next_map_(std::max<MapId>(parts_.meta->volume().next_map, 1)) {
     DataEngine::Parts p;
@@ -32,6 +36,9 @@ Volume::Volume(VolumeParts parts, VolumeConfig config)
     p.policy = parts_.policy;
     p.new_chunk = [this] { return new_chunk(); };
     p.new_map = [this] { return new_map(); };
+    p.node = [this](const Context& ctx, InodeNumber number) { return node_of(ctx, number); };
+    p.inode_end = [this] { return next_inode_.load(std::memory_order_relaxed); };
+    p.weigh = [this](Node& node) { nodes_.weigh(node); };
     p.available = [this](vfs::DomainId domain) { return parts_.space(domain).available_bytes; };
     data_ = std::make_unique<DataEngine>(std::move(p), config.data);
     inode_count = static_cast<std::int64_t>(parts_.meta->volume().inode_count);
@@ -75,12 +82,14 @@ Task<Result<NodePtr>> Volume::node(const Context& ctx, vfs::FileId id) {
     co_return std::move(node);
 }
 
-Task<Result<>> Volume::preload(const Context& ctx, const std::vector<InodeNumber>& numbers) {
+Task<Result<std::vector<NodePtr>>> Volume::preload(const Context& ctx, const std::vector<InodeNumber>& numbers) {
+    std::vector<NodePtr> nodes;
     std::vector<InodeNumber> missing;
     for (auto number : numbers) {
-        if (nodes_.find(number) == nullptr) missing.push_back(number);
+        nodes.push_back(nodes_.find(number));
+        if (nodes.back() == nullptr) missing.push_back(number);
     }
-    if (missing.empty()) co_return Result<>{};
+    if (missing.empty()) co_return nodes;
     for (auto number : missing) nodes_.begin_load(number);
     auto rows = co_await parts_.meta->inodes(ctx, missing);
     std::unordered_map<InodeNumber, InodeRow> by_number;
@@ -90,12 +99,13 @@ Task<Result<>> Volume::preload(const Context& ctx, const std::vector<InodeNumber
             by_number.emplace(row.number, std::move(row));
         }
     }
-    for (auto number : missing) {
-        auto it = by_number.find(number);
-        nodes_.end_load(number, it == by_number.end() ? std::nullopt : std::optional(std::move(it->second)));
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+        if (nodes[i] != nullptr) continue;
+        auto it = by_number.find(numbers[i]);
+        nodes[i] = nodes_.end_load(numbers[i], it == by_number.end() ? std::nullopt : std::optional(std::move(it->second)));
     }
     if (!rows) co_return fail(std::move(rows.error()));
-    co_return Result<>{};
+    co_return nodes;
 }
 
 void Volume::touch_directory(Node& node) const {
@@ -111,7 +121,10 @@ void Volume::touch(Node& node) const {
 LogIndex Volume::submit(Command command, std::initializer_list<Node*> nodes) {
     for (Node* node : nodes) command.push_back(PutInode{node->durable_row()});
     const LogIndex index = parts_.meta->submit(std::move(command));
-    for (Node* node : nodes) node->pending = node->pending_any = index;
+    for (Node* node : nodes) {
+        node->pending = node->pending_any = index;
+        nodes_.weigh(*node);
+    }
     return index;
 }
 
@@ -153,8 +166,9 @@ Task<Result<>> Volume::reap_orphans(const Context& ctx) {
         if (!found) continue;
         const NodePtr& node = *found;
         std::lock_guard lock(node->mutex);
-        if (node->dead || node->pins > 0 || node->row.link_count > 0) continue;
-        node->removed = true;
+        if (node->dead || node->row.link_count > 0) continue;
+        node->removed = true;  // opened again since the restart: its last unpin frees it
+        if (node->pins > 0) continue;
         Command command{DeleteRecord{{orphan_table, record.key}}};
         free_content(*node, command);
         node->pending = node->pending_any = parts_.meta->submit(std::move(command));

@@ -11,13 +11,16 @@
 #include "cluster/fs/data_engine.h"
 #include "cluster/fs/node_table.h"
 #include "cluster/meta/meta_store.h"
+#include "server/base/pool.h"
 #include "server/base/runtime.h"
 #include "server/vfs/file_system.h"
 
 namespace strata::cluster {
 
 struct VolumeConfig {
-    std::size_t nodes_max = 400'000;  // inodes in memory
+    std::size_t nodes_max = 400'000;  // inodes in memory; large directories and maps count as many
+    // A directory with more entries is listed page by page out of the metadata, not from memory.
+    std::size_t directory_entries_max = 20'000;
     DataConfig data;
 };
 
@@ -38,6 +41,7 @@ public:
     DataEngine& data() { return *data_; }
     NodeTable& nodes() { return nodes_; }
     const Runtime& runtime() const { return *parts_.runtime; }
+    const VolumeConfig& config() const { return config_; }
     const VolumeParts& parts() const { return parts_; }
     Timestamp now() const { return parts_.runtime->clock->wall_time(); }
 
@@ -47,8 +51,8 @@ public:
     NodePtr find(vfs::FileId id);
     // As node() for a number that an entry named: a generation does not matter.
     Task<Result<NodePtr>> node_of(const Context& ctx, InodeNumber number);
-    // Brings all of `numbers` into memory with as few reads as it takes. Those that do not exist are skipped.
-    Task<Result<>> preload(const Context& ctx, const std::vector<InodeNumber>& numbers);
+    // The nodes of `numbers` with as few reads as it takes, in the same order; null: it does not exist.
+    Task<Result<std::vector<NodePtr>>> preload(const Context& ctx, const std::vector<InodeNumber>& numbers);
 
     InodeNumber new_inode() { return next_inode_.fetch_add(1, std::memory_order_relaxed); }
     MapId new_map() { return next_map_.fetch_add(1, std::memory_order_relaxed); }
@@ -80,6 +84,8 @@ private:
     void free_content(Node& node, Command& command);
 
     VolumeParts parts_;
+    const VolumeConfig config_;
+    std::unique_ptr<Pool> pool_;  // ends large nodes
     NodeTable nodes_;
     std::unique_ptr<DataEngine> data_;
     std::atomic<InodeNumber> next_inode_;

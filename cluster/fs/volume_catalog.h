@@ -18,12 +18,13 @@ public:
         : runtime_(runtime), meta_(meta), on_moved_(std::move(on_moved)) {}
 
     Task<Result<std::optional<Chunk>>> get(const Context& ctx, ChunkId id) override;
+    Task<Result<std::map<ChunkId, Chunk>>> get_all(const Context& ctx, std::vector<ChunkId> ids) override;
     Task<Result<bool>> replace(const Context& ctx, const Chunk& before, const Chunk& after) override;
     Task<Result<std::vector<Chunk>>> list(const Context& ctx, ChunkId after, std::size_t limit) override;
     std::optional<std::uint32_t> epoch(std::uint32_t volume) const override;
 
 private:
-    // Waits until all that is durable now is materialised, so that a read sees it.
+    // Waits until all that was submitted is materialised, so that a read sees it.
     Task<Result<>> catch_up(const Context& ctx);
 
     const Runtime& runtime_;

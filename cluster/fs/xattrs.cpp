@@ -25,6 +25,7 @@ Task<Result<>> ClusterFileSystem::load_xattrs(const Context& ctx, const NodePtr&
     if (node->xattrs) co_return Result<>{};
     node->xattrs.emplace();
     for (auto& row : rows) node->xattrs->emplace(std::move(row.name), std::move(row.value));
+    volume_.nodes().weigh(*node);
     co_return Result<>{};
 }
 

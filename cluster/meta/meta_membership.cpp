@@ -384,6 +384,9 @@ Task<Result<>> SqliteMetaStore::add_replica(const Context&, StoreDisk place) {
 Task<Result<>> SqliteMetaStore::drop_replica(const Context&, Uuid store) {
     {
         std::lock_guard lock(mutex_);
+        for (auto& site : sites_) {
+            if (site.place.store == store) site.usable = false;
+        }
         bool found = false;
         int others = 0;
         for (const auto& member : members_) {

@@ -28,6 +28,7 @@ public:
     // log write. After a failure of the log nothing submitted becomes durable: durable().wait() fails with `fenced` or `io` and the
     // volume has to be reopened.
     virtual LogIndex submit(Command command) = 0;
+    virtual LogIndex submitted() const = 0;  // the newest
     virtual Signal& durable() = 0;
     virtual LogIndex applied() const = 0;
     // Back-pressure: resumes when the queue of what is not yet applied is within its bound.

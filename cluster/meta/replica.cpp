@@ -6,6 +6,8 @@
 
 #include <sqlite3.h>
 
+#include "cluster/meta/checkpoint_mark.h"
+
 namespace strata::cluster {
 
 namespace {
@@ -42,6 +44,9 @@ Result<std::shared_ptr<Replica>> Replica::open(StoreDisk place, Random& random, 
     std::shared_ptr<Replica> replica(new Replica(std::move(place), random, cache));
     TRY(exists, replica->place_.disk->exists(database_path));
     if (!exists) return fail(Errc::not_found, "no metadata database on " + replica->description());
+    CHECK_OK(verify_checkpoint_mark(*replica->place_.disk, database_path));
+    TRY(frames, sound_wal_frames(*replica->place_.disk, database_path));
+    replica->wal_pages_ = frames;
     TRY(connection, open_database(replica->vfs_, database_path, SqliteConnection::Mode::read_write, cache.writer_bytes));
     CHECK_OK(replica->start(std::move(connection)));
     if (replica->state().uuid != volume) return fail(Errc::corrupt, "the database on " + replica->description() + " is of another volume");
@@ -59,8 +64,16 @@ Result<> Replica::start(SqliteConnection connection) {
 }
 
 Result<bool> Replica::checkpoint(bool truncate) {
+    CHECK_OK(mark_checkpoint(*place_.disk, database_path, wal_pages()));
+    TRY(whole, move_wal(SQLITE_CHECKPOINT_PASSIVE));
+    if (!whole || !truncate) return whole;
+    // What a power cut leaves of a file that was being emptied would not be what the mark says.
+    CHECK_OK(remove_checkpoint_mark(*place_.disk, database_path));
+    return move_wal(SQLITE_CHECKPOINT_TRUNCATE);
+}
+
+Result<bool> Replica::move_wal(int mode) {
     int in_wal = 0, moved = 0;
-    const int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
     const int code = sqlite3_wal_checkpoint_v2(connection_->handle(), "main", mode, &in_wal, &moved);
     if ((code & 0xff) == SQLITE_BUSY) return false;
     if (code != SQLITE_OK) return fail(connection_->error(code));

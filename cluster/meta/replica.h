@@ -59,6 +59,7 @@ private:
     friend class ReplicaCopy;
     Replica(StoreDisk place, Random& random, DatabaseCache cache);
     Result<> start(SqliteConnection connection);
+    Result<bool> move_wal(int mode);
     Result<std::unique_ptr<RowReader>> take_reader();
     void give_back(std::unique_ptr<RowReader> reader);
 

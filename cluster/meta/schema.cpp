@@ -103,7 +103,7 @@ Result<VolumeState> read_volume_state(SqliteConnection& connection) {
 }
 
 Result<> remove_database(Disk& disk, const std::string& path) {
-    for (const char* suffix : {"", "-wal", "-journal"}) {
+    for (const char* suffix : {"", "-wal", "-journal", "-mark"}) {
         if (const auto removed = disk.remove(path + suffix); !removed && removed.error() != Errc::not_found) return removed;
     }
     return {};

@@ -21,6 +21,7 @@ Result<SqliteConnection> SqliteConnection::open(SqliteVfs& vfs, const std::strin
     SqliteConnection connection(db);
     if (code != SQLITE_OK) return fail(connection.error(code));
     sqlite3_extended_result_codes(db, 1);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);  // every checkpoint is marked first: checkpoint_mark.h
     const auto settings = fmt::format(
         "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-{}; PRAGMA mmap_size=0; PRAGMA foreign_keys=OFF; "
         "PRAGMA trusted_schema=OFF; PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL;",

@@ -65,6 +65,7 @@ public:
     ~SqliteMetaStore() override;
 
     LogIndex submit(Command command) override;
+    LogIndex submitted() const override { return submitted_.value(); }
     Signal& durable() override { return durable_; }
     LogIndex applied() const override { return applied_.value(); }
     Task<Result<>> admit(const Context& ctx) override;

@@ -64,17 +64,16 @@ Task<Result<>> OrphanCollector::examine(const Context& ctx, const StoreSet::Memb
 
 Task<Result<>> OrphanCollector::examine_page(const Context& ctx, const StoreSet::Member& member, const std::vector<ShardInfo>& page,
                                              OrphanReport& report) {
-    std::optional<Chunk> record;
-    ChunkId known{};
+    std::vector<ChunkId> ids;
+    for (const ShardInfo& info : page) {
+        if (catalog_.epoch(info.key.chunk.volume) && (ids.empty() || ids.back() != info.key.chunk)) ids.push_back(info.key.chunk);
+    }
+    CO_TRY(records, co_await catalog_.get_all(ctx, std::move(ids)));
     for (const ShardInfo& info : page) {
         ++report.examined;
         if (!catalog_.epoch(info.key.chunk.volume)) continue;
-        if (info.key.chunk != known) {
-            CO_TRY(got, co_await catalog_.get(ctx, info.key.chunk));
-            record = got;
-            known = info.key.chunk;
-        }
-        const Verdict verdict = judge(info.key, member.index, record);
+        const auto record = records.find(info.key.chunk);
+        const Verdict verdict = judge(info.key, member.index, record == records.end() ? nullptr : &record->second);
         if (verdict == Verdict::kept) continue;
         if (!ripe(member.index, info.key, verdict)) {
             ++report.candidates;
@@ -87,8 +86,8 @@ Task<Result<>> OrphanCollector::examine_page(const Context& ctx, const StoreSet:
     co_return Result<>{};
 }
 
-OrphanCollector::Verdict OrphanCollector::judge(const ShardKey& key, StoreIndex store, const std::optional<Chunk>& record) const {
-    if (record) {
+OrphanCollector::Verdict OrphanCollector::judge(const ShardKey& key, StoreIndex store, const Chunk* record) const {
+    if (record != nullptr) {
         const bool named = key.shard < record->places.size() && record->places[key.shard].store == store;
         return named ? Verdict::kept : Verdict::orphan_when_old;  // repair may be about to commit it
     }

@@ -46,7 +46,7 @@ private:
     Task<Result<>> examine(const Context& ctx, const StoreSet::Member& member, OrphanReport& report);
     Task<Result<>> examine_page(const Context& ctx, const StoreSet::Member& member, const std::vector<ShardInfo>& page,
                                 OrphanReport& report);
-    Verdict judge(const ShardKey& key, StoreIndex store, const std::optional<Chunk>& record) const;
+    Verdict judge(const ShardKey& key, StoreIndex store, const Chunk* record) const;
     // Whether the shard may go now; remembers it otherwise.
     bool ripe(StoreIndex store, const ShardKey& key, Verdict verdict);
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <bit>
 
+#include <boost/asio/this_coro.hpp>
+
 #include "cluster/stripe/layout.h"
 
 namespace strata::cluster {
@@ -45,6 +47,8 @@ void Repairer::start(StripeIo& stripes, StoreSet& stores, ChunkCatalog& catalog)
     stripes_ = &stripes;
     stores_ = &stores;
     catalog_ = &catalog;
+    // What was written with stores missing, or stood on one that was replaced, before the last end.
+    sweep_due_ = true;
     stores.on_change([work = std::weak_ptr<Signal>(work_)] {
         if (const auto signal = work.lock()) kick(*signal);
     });
@@ -64,7 +68,7 @@ RepairProgress Repairer::progress() const {
     RepairProgress out = progress_;
     out.sweeping = out.sweeping || sweep_due_;  // one that is due counts
     out.waiting = queue_.size();
-    out.unmendable = tried_.size();
+    out.unmendable = tried_.size() + unplaced_.size();
     return out;
 }
 
@@ -72,7 +76,7 @@ void Repairer::sweep_soon() {
     {
         std::lock_guard lock(mutex_);
         sweep_due_ = true;
-        tried_.clear();
+        for (auto& [id, retry] : tried_) retry.due = Instant{0};
     }
     kick(*work_);
 }
@@ -90,15 +94,18 @@ Task<Result<>> Repairer::wait_idle(Instant deadline) {
 Task<> Repairer::mend_all() {
     while (!tasks_.stopping()) {
         const std::uint64_t seen = work_->value();
+        bool idle = false, room = false;
         co_await rank_reported();
-        if (const auto id = queue_.next()) {
-            co_await mend(*id);
-            continue;
-        }
-        bool idle = false;
         {
             std::lock_guard lock(mutex_);
             idle = !progress_.sweeping && !sweep_due_ && queue_.size() == 0;
+            room = mending_ < config_.at_once;
+        }
+        if (room) {
+            if (const auto id = queue_.next()) {
+                co_await begin_to_mend(*id);
+                continue;
+            }
         }
         if (idle) kick(idle_);
         (void)co_await work_->wait(seen + 1, *runtime_.clock, runtime_.clock->now() + config_.poll_interval);
@@ -109,15 +116,18 @@ Task<> Repairer::watch() {
     while (!tasks_.stopping()) {
         const std::uint64_t seen = work_->value();
         bool due = look_at_stores();
+        due = room_came() || due;
         {
             std::lock_guard lock(mutex_);
-            due = std::exchange(sweep_due_, false) || due;
+            due = std::exchange(sweep_due_, false) || runtime_.clock->now() >= sweep_at_ || due;
             progress_.sweeping = due;
             if (due) {  // another set of stores: what could not be mended may be now
-                tried_.clear();
+                sweep_at_ = Instant::max();
+                for (auto& [id, retry] : tried_) retry.due = Instant{0};
                 postponed_.clear();
             }
         }
+        try_again();
         if (due && !co_await sweep()) {
             co_await runtime_.clock->sleep_for(config_.poll_interval);  // whatever failed fails again now
             continue;
@@ -144,6 +154,32 @@ bool Repairer::look_at_stores() {
         view.acted = due = true;
     }
     return due;
+}
+
+bool Repairer::room_came() const {
+    std::optional<Chunk> waiting;
+    {
+        std::lock_guard lock(mutex_);
+        waiting = unplaced_chunk_;
+    }
+    return waiting && spare_store_exists(*waiting);
+}
+
+void Repairer::try_again() {
+    const Instant now = runtime_.clock->now();
+    std::vector<std::pair<ChunkId, std::uint32_t>> due;
+    {
+        std::lock_guard lock(mutex_);
+        for (auto& [id, retry] : tried_) {
+            if (retry.due > now) continue;
+            retry.due = now + config_.retry_delay;
+            due.emplace_back(id, retry.bad);
+        }
+    }
+    for (const auto& [id, bad] : due) {
+        if (!queue_.report(id, bad)) break;  // the others come with the next turn
+    }
+    if (!due.empty()) kick(*work_);
 }
 
 bool Repairer::lost(const ShardPlace& place) const {
@@ -177,6 +213,8 @@ Task<bool> Repairer::sweep() {
     {
         std::lock_guard lock(mutex_);
         progress_.swept = 0;
+        unplaced_.clear();
+        unplaced_chunk_.reset();
     }
     while (!tasks_.stopping()) {
         const auto page = co_await catalog_->list(context(), after, sweep_page);
@@ -190,7 +228,11 @@ Task<bool> Repairer::sweep() {
         if (page->empty()) break;
         for (const Chunk& chunk : *page) {
             const std::uint32_t bad = bad_shards(chunk);
-            if (bad == 0 || !spare_store_exists(chunk)) continue;
+            if (bad == 0) continue;
+            if (!spare_store_exists(chunk)) {
+                note_unplaced(chunk);
+                continue;
+            }
             while (!queue_.has_room() && !tasks_.stopping()) co_await runtime_.clock->sleep_for(100ms);
             (void)queue_.report(chunk.id, bad);
             kick(*work_);
@@ -215,13 +257,19 @@ Task<> Repairer::rank_reported() {
         if (!reported) co_return;
         const auto& [id, told] = *reported;
         const auto record = co_await catalog_->get(context(), id);
-        if (!record || !*record) {
-            queue_.finish(id);
+        if (!record) {
+            log_.warning("the record of a damaged chunk cannot be read", {{"error", to_string(record.error())}});
+            give_up(id, config_.poll_interval);
+            continue;
+        }
+        if (!*record) {
+            forget(id);
             continue;
         }
         const Chunk& chunk = **record;
         // A store that is missing for a short while costs no rebuild; the sweep comes back to it.
-        std::uint32_t bad = bad_shards(chunk), act = bad;
+        const std::uint32_t lost_shards = bad_shards(chunk);
+        std::uint32_t bad = lost_shards, act = lost_shards;
         for (std::size_t i = 0; i < chunk.places.size(); ++i) {
             if ((told >> i & 1u) == 0) continue;
             bad |= 1u << i;
@@ -230,39 +278,82 @@ Task<> Repairer::rank_reported() {
         if (act == 0) {
             postpone(id);
             queue_.finish(id);
+        } else if (act == lost_shards && !spare_store_exists(chunk)) {
+            note_unplaced(chunk);  // a sweep comes back to it when there is room
+            postpone(id);
+            queue_.finish(id);
         } else {
             queue_.rank(id, chunk.geometry.m - std::popcount(bad));
         }
     }
 }
 
-Task<> Repairer::mend(ChunkId id) {
-    const auto record = co_await catalog_->get(context(), id);
-    if (record && *record) {
-        const Chunk& chunk = **record;
-        co_await bucket_.take(chunk.length);
-        if (!tasks_.stopping()) note(id, co_await mend_chunk(context(), chunk), chunk.length);
+Task<> Repairer::begin_to_mend(ChunkId id) {
+    auto record = co_await catalog_->get(context(), id);
+    if (!record) {
+        give_up(id, config_.poll_interval);
+        co_return;
     }
-    queue_.finish(id);
+    if (!*record) {
+        forget(id);
+        co_return;
+    }
+    co_await bucket_.take((*record)->length);
+    {
+        std::lock_guard lock(mutex_);
+        ++mending_;
+    }
+    const Executor home = co_await boost::asio::this_coro::executor;
+    if (tasks_.spawn(home, [this, chunk = std::move(**record)] { return mend(chunk); })) co_return;
+    std::lock_guard lock(mutex_);
+    --mending_;
 }
 
-// True: something was mended. False: nothing was to do any more.
-Task<Result<bool>> Repairer::mend_chunk(const Context& ctx, const Chunk& before) {
+Task<> Repairer::mend(Chunk chunk) {
+    const auto mended = co_await mend_chunk(context(), chunk);
+    const ChunkId id = chunk.id;
+    if (mended) {
+        {
+            std::lock_guard lock(mutex_);
+            tried_.erase(id);
+            unplaced_.erase(id);
+            if (mended->changed) {
+                ++progress_.mended;
+                progress_.mended_bytes += chunk.length;
+            }
+        }
+        queue_.finish(id, mended->shards);
+    } else {
+        log_.warning("chunk not mended",
+                     {{"volume", id.volume}, {"epoch", id.epoch}, {"counter", id.counter}, {"error", to_string(mended.error())}});
+        give_up(id, config_.retry_delay);
+    }
+    {
+        std::lock_guard lock(mutex_);
+        --mending_;
+    }
+    kick(*work_);
+}
+
+Task<Result<Repairer::Mended>> Repairer::mend_chunk(const Context& ctx, const Chunk& before) {
     CO_TRY(bad, co_await stripes_->scrub(ctx, before));
-    if (bad.empty()) co_return false;
-    CO_TRY(after, co_await stripes_->rebuild(ctx, before));
+    if (bad.empty()) co_return Mended{};
+    Mended mended;
+    for (const int shard : bad) mended.shards |= 1u << shard;
+    CO_TRY(after, co_await stripes_->rebuild(ctx, before, std::move(bad)));
     if (after != before) {
         CO_TRY(committed, co_await catalog_->replace(ctx, before, after));
         if (!committed) {
             // The record changed or went meanwhile: what we made is of use only if the present one names it.
             CO_TRY(now, co_await catalog_->get(ctx, before.id));
             co_await remove_difference(ctx, after, now ? *now : Chunk{});
-            co_return false;
+            co_return Mended{};
         }
         co_await remove_difference(ctx, before, after);
     }
     if (bad_shards(after) != 0) co_return fail(Errc::no_space, "no store has room for what is lost");
-    co_return true;
+    mended.changed = true;
+    co_return mended;
 }
 
 // Removes the shards of one record that the other does not name at the same place.
@@ -279,11 +370,9 @@ Task<> Repairer::remove_difference(const Context& ctx, const Chunk& shards_of, c
 bool Repairer::may_try(const ChunkId& id) const {
     const Instant now = runtime_.clock->now();
     std::lock_guard lock(mutex_);
-    const auto due = [&](const std::map<ChunkId, Instant>& waiting) {
-        const auto it = waiting.find(id);
-        return it == waiting.end() || now >= it->second;
-    };
-    return due(tried_) && due(postponed_);
+    if (const auto tried = tried_.find(id); tried != tried_.end() && now < tried->second.due) return false;
+    const auto postponed = postponed_.find(id);
+    return postponed == postponed_.end() || now >= postponed->second;
 }
 
 void Repairer::postpone(const ChunkId& id) {
@@ -292,19 +381,29 @@ void Repairer::postpone(const ChunkId& id) {
     postponed_[id] = runtime_.clock->now() + config_.poll_interval;
 }
 
-void Repairer::note(const ChunkId& id, const Result<bool>& mended, std::uint64_t bytes) {
+void Repairer::note_unplaced(const Chunk& chunk) {
     std::lock_guard lock(mutex_);
-    if (mended) {
-        tried_.erase(id);
-        if (*mended) {
-            ++progress_.mended;
-            progress_.mended_bytes += bytes;
-        }
-        return;
+    if (unplaced_.size() < tried_max) unplaced_.insert(chunk.id);
+    unplaced_chunk_ = chunk;
+}
+
+void Repairer::give_up(const ChunkId& id, Duration delay) {
+    const std::uint32_t bad = queue_.give_up(id);
+    std::lock_guard lock(mutex_);
+    if (tried_.size() < tried_max || tried_.contains(id)) {
+        tried_[id] = {runtime_.clock->now() + delay, bad};
+    } else {  // too many to remember
+        sweep_at_ = std::min(sweep_at_, runtime_.clock->now() + config_.retry_delay);
     }
-    log_.warning("chunk not mended",
-                 {{"volume", id.volume}, {"epoch", id.epoch}, {"counter", id.counter}, {"error", to_string(mended.error())}});
-    if (tried_.size() < tried_max) tried_[id] = runtime_.clock->now() + config_.retry_delay;
+}
+
+void Repairer::forget(const ChunkId& id) {
+    {
+        std::lock_guard lock(mutex_);
+        tried_.erase(id);
+        unplaced_.erase(id);
+    }
+    queue_.finish(id);
 }
 
 }  // namespace strata::cluster

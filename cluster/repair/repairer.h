@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -29,13 +30,14 @@ struct RepairConfig {
     Duration missing_delay = 10min;  // a missing store may be mounted again; a failed one is replaced at once
     Duration poll_interval = 5s;     // between looks at the stores
     Duration retry_delay = 10min;    // before a chunk that could not be mended is tried again
+    int at_once = 8;                 // chunks being mended, each of at most chunk_size_max bytes
 };
 
 struct RepairProgress {
     std::uint64_t waiting = 0;       // chunks in the queue or under way
     std::uint64_t mended = 0;        // chunks, since the start
     std::uint64_t mended_bytes = 0;  // of their file data
-    std::uint64_t unmendable = 0;    // chunks at last try: past the tolerance, or without room
+    std::uint64_t unmendable = 0;    // chunks at last try: past the tolerance, or without a store to put them on
     bool sweeping = false;
     std::uint64_t swept = 0;  // records seen by this sweep, or the last
 };
@@ -64,24 +66,43 @@ private:
         Instant since{};     // in this state
         bool acted = false;  // a sweep has begun since it came or was given up
     };
+    // A chunk to be tried again, with the shards that were reported.
+    struct Retry {
+        Instant due;
+        std::uint32_t bad = 0;
+    };
+    // What mending a chunk came to. changed: something was mended; else there was nothing to do any more.
+    struct Mended {
+        bool changed = false;
+        std::uint32_t shards = 0;
+    };
 
     Task<> mend_all();
     Task<> watch();
     // False: it could not be finished.
     Task<bool> sweep();
     bool look_at_stores();
+    // Puts back into the queue what could not be mended, and is due.
+    void try_again();
+    // True: a store has room now for what had nowhere to go.
+    bool room_came() const;
     // The shard has to be made anew now (a missing store is given time first).
     bool lost(const ShardPlace& place) const;
     bool spare_store_exists(const Chunk& chunk) const;
     std::uint32_t bad_shards(const Chunk& chunk) const;
 
     Task<> rank_reported();
-    Task<> mend(ChunkId id);
-    Task<Result<bool>> mend_chunk(const Context& ctx, const Chunk& before);
+    // Looks the chunk up, waits for its turn, and starts mending it beside others.
+    Task<> begin_to_mend(ChunkId id);
+    Task<> mend(Chunk chunk);
+    Task<Result<Mended>> mend_chunk(const Context& ctx, const Chunk& before);
     Task<> remove_difference(const Context& ctx, const Chunk& shards_of, const Chunk& kept);
     bool may_try(const ChunkId& id) const;
     void postpone(const ChunkId& id);
-    void note(const ChunkId& id, const Result<bool>& mended, std::uint64_t bytes);
+    void note_unplaced(const Chunk& chunk);
+    // Out of the queue until `delay` has passed.
+    void give_up(const ChunkId& id, Duration delay);
+    void forget(const ChunkId& id);
     Context context() const;
 
     Runtime runtime_;
@@ -95,10 +116,14 @@ private:
 
     mutable std::mutex mutex_;  // guards the rest of the state
     RepairProgress progress_;
-    std::map<ChunkId, Instant> tried_;      // what could not be mended, and when it may be tried again
+    std::map<ChunkId, Retry> tried_;        // what could not be mended
     std::map<ChunkId, Instant> postponed_;  // on a store that may come back soon: not looked up at each read
     std::map<StoreIndex, StoreView> views_;
     bool sweep_due_ = false;
+    Instant sweep_at_ = Instant::max();    // when a sweep is due even if nothing happens
+    std::set<ChunkId> unplaced_;           // chunks that lack shards, and no store can take them; the next sweep looks anew
+    std::optional<Chunk> unplaced_chunk_;  // one of them
+    int mending_ = 0;                      // chunks
 
     std::shared_ptr<Signal> work_;  // something was reported, or the stores changed
     Signal idle_;                   // counts the times that nothing was left

@@ -128,9 +128,12 @@ Task<> Scrubber::check(const Chunk& chunk) {
     const auto bad = co_await stripes_.scrub(ctx, chunk);
     std::uint64_t damaged = 0;
     for (const int shard : bad ? *bad : std::vector<int>{}) {
-        // What lies on a lost store is no find of the scrubber's; the repairer knows it already.
+        // What lies on a lost store is no find of the scrubber's; the repairer knows of it, or else learns it here.
         const StoreIndex store = chunk.places[static_cast<std::size_t>(shard)].store;
-        if (store == no_store || stores_.online(store) == nullptr) continue;
+        if (store == no_store || stores_.online(store) == nullptr) {
+            repairer_.damaged(chunk.id, shard);
+            continue;
+        }
         // Removed while it was checked: then no damage.
         const auto record = co_await catalog_.get(ctx, chunk.id);
         if (!record || !*record || **record != chunk) break;

@@ -12,14 +12,31 @@
 
 namespace strata::cluster {
 
+namespace {
+
+// The request itself ends: no other shard would help.
+bool gives_up(const Context& ctx, const Error& error) { return error == Errc::cancelled || error == Errc::closed || ctx.expired(); }
+
+}  // namespace
+
+bool StripeReader::Failures::has(int shard) const { return std::ranges::find(shards, shard) != shards.end(); }
+
 void StripeReader::Failures::add(int shard, const Error& error) {
-    if (std::ranges::find(shards, shard) == shards.end()) shards.push_back(shard);
+    if (!has(shard)) shards.push_back(shard);
     if (error == Errc::corrupt) {
         corrupt = true;
     } else if (error == Errc::store_missing) {
         unreachable = true;
     } else if (!(error == Errc::not_found)) {
         other = true;
+    }
+}
+
+void StripeReader::Failures::add_untried(const Chunk& chunk, std::span<const int> have) {
+    for (int shard = 0; shard < chunk.geometry.shards(); ++shard) {
+        if (has(shard) || std::ranges::find(have, shard) != have.end()) continue;
+        const bool written = chunk.places[static_cast<std::size_t>(shard)].store != no_store;
+        add(shard, written ? Errc::store_missing : Errc::not_found);
     }
 }
 
@@ -49,6 +66,14 @@ std::shared_ptr<ChunkStore> StripeReader::store_of(const Chunk& chunk, int shard
     return nullptr;
 }
 
+StripeReader::Standing StripeReader::standing(const Chunk& chunk, int shard) const {
+    const auto store = store_of(chunk, shard);
+    if (store == nullptr) return Standing::out_of_reach;
+    const StoreIndex index = chunk.places[static_cast<std::size_t>(shard)].store;
+    const bool silent = parts_.watch.silent(index, *store);  // may make it failed
+    return !silent && parts_.stores.online(index) != nullptr ? Standing::good : Standing::last_resort;
+}
+
 Task<Result<BufferChain>> StripeReader::get(const Context& ctx, const Chunk& chunk, int shard, Range range) {
     const auto& place = chunk.places[static_cast<std::size_t>(shard)];
     if (place.store == no_store) co_return fail(Errc::not_found);
@@ -60,10 +85,10 @@ Task<Result<BufferChain>> StripeReader::get(const Context& ctx, const Chunk& chu
     const std::uint32_t stored_to = std::min(range.to, stored_length(chunk, shard));
     BufferChain bytes;
     if (range.from < stored_to) {
-        auto got = co_await store->get(ctx, shard_key(chunk, shard), range.from, stored_to - range.from, place.digest);
+        auto got =
+            co_await parts_.watch.get(ctx, place.store, store, shard_key(chunk, shard), range.from, stored_to - range.from, place.digest);
         if (!got) {
-            const bool ours = got.error() == Errc::cancelled || got.error() == Errc::closed;
-            if (!ours) parts_.damage.damaged(chunk.id, shard);
+            if (!gives_up(ctx, got.error())) parts_.damage.damaged(chunk.id, shard);
             co_return got;
         }
         bytes = std::move(*got);
@@ -76,16 +101,17 @@ Task<Result<BufferChain>> StripeReader::read_replica(const Context& ctx, const C
     const int copies = chunk.geometry.shards();
     const auto first = static_cast<int>(chunk.id.counter % static_cast<std::uint64_t>(copies));  // spreads reads over the copies
     Failures failures;
-    for (const bool online : {true, false}) {
+    for (const Standing wanted : {Standing::good, Standing::last_resort}) {
         for (int n = 0; n < copies; ++n) {
             const int shard = (first + n) % copies;
-            const StoreIndex store = chunk.places[static_cast<std::size_t>(shard)].store;
-            if (store == no_store || (parts_.stores.online(store) != nullptr) != online) continue;
+            if (failures.has(shard) || standing(chunk, shard) != wanted) continue;
             auto bytes = co_await get(ctx, chunk, shard, {offset, offset + length});
             if (bytes) co_return bytes;
+            if (gives_up(ctx, bytes.error())) co_return fail(bytes.error());
             failures.add(shard, bytes.error());
         }
     }
+    failures.add_untried(chunk, {});
     co_return fail(failures.verdict());
 }
 
@@ -99,19 +125,32 @@ StripeReader::Range StripeReader::part_of(const Chunk& chunk, int shard, std::ui
 Task<Result<BufferChain>> StripeReader::read_coded(const Context& ctx, const Chunk& chunk, std::uint32_t offset, std::uint32_t length) {
     const int first = static_cast<int>(offset / chunk.shard_length);
     const int last = static_cast<int>((offset + length - 1) / chunk.shard_length);
+    std::vector<Result<BufferChain>> parts(static_cast<std::size_t>(last - first + 1));
+    std::vector<int> asked, wanted;
     std::vector<Task<Result<BufferChain>>> gets;
-    for (int shard = first; shard <= last; ++shard) gets.push_back(get(ctx, chunk, shard, part_of(chunk, shard, offset, length)));
-    auto parts = co_await in_parallel(std::move(gets));
-
-    std::vector<int> wanted;
-    Range range{UINT32_MAX, 0};
+    for (int shard = first; shard <= last; ++shard) {
+        if (standing(chunk, shard) == Standing::good) {
+            asked.push_back(shard);
+            gets.push_back(get(ctx, chunk, shard, part_of(chunk, shard, offset, length)));
+        } else {
+            wanted.push_back(shard);
+            if (parts_.stores.online(chunk.places[static_cast<std::size_t>(shard)].store) == nullptr)
+                parts_.damage.damaged(chunk.id, shard);
+        }
+    }
+    auto got = co_await in_parallel(std::move(gets));
     Failures failures;
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-        if (parts[i]) continue;
-        const int shard = first + static_cast<int>(i);
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+        if (!got[i]) {
+            if (gives_up(ctx, got[i].error())) co_return fail(got[i].error());
+            wanted.push_back(asked[i]);
+            failures.add(asked[i], got[i].error());
+        }
+        parts[static_cast<std::size_t>(asked[i] - first)] = std::move(got[i]);
+    }
+    Range range{UINT32_MAX, 0};
+    for (const int shard : wanted) {
         const Range part = part_of(chunk, shard, offset, length);
-        wanted.push_back(shard);
-        failures.add(shard, parts[i].error());
         range = {std::min(range.from, part.from), std::max(range.to, part.to)};
     }
     if (!wanted.empty()) {
@@ -141,24 +180,31 @@ Task<Result<std::vector<Slice>>> StripeReader::reconstruct(const Context& ctx, c
     const auto k = static_cast<std::size_t>(chunk.geometry.k);
     std::vector<int> have;
     std::vector<BufferChain> sources;
-    for (int next = 0; have.size() < k;) {
-        std::vector<int> asked;
-        std::vector<Task<Result<BufferChain>>> gets;
-        for (; next < chunk.geometry.shards() && have.size() + asked.size() < k; ++next) {
-            if (std::ranges::find(failures.shards, next) != failures.shards.end()) continue;
-            asked.push_back(next);
-            gets.push_back(get(ctx, chunk, next, range));
-        }
-        if (asked.empty()) co_return fail(failures.verdict());
-        auto got = co_await in_parallel(std::move(gets));
-        for (std::size_t i = 0; i < asked.size(); ++i) {
-            if (got[i]) {
-                have.push_back(asked[i]);
-                sources.push_back(std::move(*got[i]));
-            } else {
-                failures.add(asked[i], got[i].error());
+    for (const Standing source : {Standing::good, Standing::last_resort}) {
+        for (int next = 0; have.size() < k;) {
+            std::vector<int> asked;
+            std::vector<Task<Result<BufferChain>>> gets;
+            for (; next < chunk.geometry.shards() && have.size() + asked.size() < k; ++next) {
+                if (failures.has(next) || std::ranges::find(have, next) != have.end() || standing(chunk, next) != source) continue;
+                asked.push_back(next);
+                gets.push_back(get(ctx, chunk, next, range));
+            }
+            if (asked.empty()) break;
+            auto got = co_await in_parallel(std::move(gets));
+            for (std::size_t i = 0; i < asked.size(); ++i) {
+                if (got[i]) {
+                    have.push_back(asked[i]);
+                    sources.push_back(std::move(*got[i]));
+                } else {
+                    if (gives_up(ctx, got[i].error())) co_return fail(got[i].error());
+                    failures.add(asked[i], got[i].error());
+                }
             }
         }
+    }
+    if (have.size() < k) {
+        failures.add_untried(chunk, have);
+        co_return fail(failures.verdict());
     }
     const bool whole = range.length() == chunk.shard_length;
     auto compute = [&]() -> Result<std::vector<Slice>> {

@@ -13,7 +13,7 @@ Task<bool> StripeRebuilder::sound(const Context& ctx, const Chunk& chunk, int sh
     const auto& place = chunk.places[static_cast<std::size_t>(shard)];
     const auto store = place.store == no_store ? nullptr : parts_.stores.online(place.store);
     if (store == nullptr) co_return false;
-    co_return (co_await store->verify(ctx, shard_key(chunk, shard), place.digest)).has_value();
+    co_return (co_await parts_.watch.verify(ctx, place.store, store, shard_key(chunk, shard), place.digest)).has_value();
 }
 
 Task<Result<std::vector<int>>> StripeRebuilder::scrub(const Context& ctx, const Chunk& chunk) {
@@ -28,11 +28,15 @@ Task<Result<std::vector<int>>> StripeRebuilder::scrub(const Context& ctx, const 
     co_return bad;
 }
 
-Task<Result<Chunk>> StripeRebuilder::rebuild(const Context& ctx, const Chunk& chunk) {
-    CO_TRY(bad, co_await scrub(ctx, chunk));
+Task<Result<Chunk>> StripeRebuilder::rebuild(const Context& ctx, const Chunk& chunk, std::vector<int> bad) {
     if (bad.empty()) co_return chunk;
-    // A shard on a store that fails to write may still serve as a source; the reader decides. What is corrupt will just fail again.
-    CO_TRY(made, co_await reader_.reconstruct_whole(ctx, chunk, bad, {}));
+    // A shard on a store that fails to write, or is silent, may still serve as a source; the reader decides. What a sound store has
+    // damaged is not read again.
+    std::vector<int> useless;
+    for (const int shard : bad) {
+        if (reader_.on_sound_store(chunk, shard)) useless.push_back(shard);
+    }
+    CO_TRY(made, co_await reader_.reconstruct_whole(ctx, chunk, bad, useless));
     Chunk after = chunk;
     for (std::size_t i = 0; i < bad.size(); ++i) {
         BufferChain bytes(made[i].sub(0, stored_length(chunk, bad[i])));

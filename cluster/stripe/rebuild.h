@@ -15,7 +15,7 @@ public:
     StripeRebuilder(StripeParts& parts, StripeReader& reader, StripeWriter& writer) : parts_(parts), reader_(reader), writer_(writer) {}
 
     // As StripeIo's.
-    Task<Result<Chunk>> rebuild(const Context& ctx, const Chunk& chunk);
+    Task<Result<Chunk>> rebuild(const Context& ctx, const Chunk& chunk, std::vector<int> bad);
     Task<Result<std::vector<int>>> scrub(const Context& ctx, const Chunk& chunk);
     Task<Result<bool>> cross_check(const Context& ctx, const Chunk& chunk);
 

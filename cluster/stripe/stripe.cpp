@@ -16,18 +16,22 @@ constexpr int coding_threads = 2;
 }  // namespace
 
 struct StripeIo::Impl {
-    Impl(const Runtime& runtime, StoreSet& stores, DamageSink& damage)
-        : pool(runtime.make_pool("stripe.code", coding_threads)), parts{runtime, stores, damage, tables, *pool} {}
+    Impl(const Runtime& runtime, StoreSet& stores, DamageSink& damage, StripeTimes times)
+        : pool(runtime.make_pool("stripe.code", coding_threads)),
+          watch(runtime, stores, times),
+          parts{runtime, stores, damage, tables, *pool, watch} {}
 
     CodeTables tables;
     std::unique_ptr<Pool> pool;
+    StoreWatch watch;
     StripeParts parts;
     StripeWriter writer{parts};
     StripeReader reader{parts};
     StripeRebuilder rebuilder{parts, reader, writer};
 };
 
-StripeIo::StripeIo(const Runtime& runtime, StoreSet& stores, DamageSink& damage) : impl_(std::make_unique<Impl>(runtime, stores, damage)) {}
+StripeIo::StripeIo(const Runtime& runtime, StoreSet& stores, DamageSink& damage, StripeTimes times)
+    : impl_(std::make_unique<Impl>(runtime, stores, damage, times)) {}
 
 StripeIo::~StripeIo() = default;
 
@@ -39,11 +43,25 @@ Task<Result<BufferChain>> StripeIo::read(const Context& ctx, const Chunk& chunk,
     return impl_->reader.read(ctx, chunk, offset, length);
 }
 
-Task<Result<Chunk>> StripeIo::rebuild(const Context& ctx, const Chunk& chunk) { return impl_->rebuilder.rebuild(ctx, chunk); }
+Task<Result<Chunk>> StripeIo::rebuild(const Context& ctx, const Chunk& chunk) {
+    CO_TRY(bad, co_await impl_->rebuilder.scrub(ctx, chunk));
+    co_return co_await impl_->rebuilder.rebuild(ctx, chunk, std::move(bad));
+}
+
+Task<Result<Chunk>> StripeIo::rebuild(const Context& ctx, const Chunk& chunk, std::vector<int> bad) {
+    return impl_->rebuilder.rebuild(ctx, chunk, std::move(bad));
+}
 
 Task<Result<std::vector<int>>> StripeIo::scrub(const Context& ctx, const Chunk& chunk) { return impl_->rebuilder.scrub(ctx, chunk); }
 
 Task<Result<bool>> StripeIo::cross_check(const Context& ctx, const Chunk& chunk) { return impl_->rebuilder.cross_check(ctx, chunk); }
+
+void StripeIo::committed(const Chunk& chunk) {
+    for (std::size_t i = 0; i < chunk.places.size(); ++i) {
+        const StoreIndex store = chunk.places[i].store;
+        if (store == no_store || impl_->parts.stores.online(store) == nullptr) impl_->parts.damage.damaged(chunk.id, static_cast<int>(i));
+    }
+}
 
 Task<> StripeIo::remove(const Context& ctx, const Chunk& chunk) {
     for (std::size_t i = 0; i < chunk.places.size(); ++i) {

@@ -96,26 +96,39 @@ public:
     virtual Task<Result<Chunk>> write(const Context& ctx, ChunkId id, Geometry wanted, BufferChain data) = 0;
     virtual Task<Result<BufferChain>> read(const Context& ctx, const Chunk& chunk, std::uint32_t offset, std::uint32_t length) = 0;
     virtual Task<> remove(const Context& ctx, const Chunk& chunk) = 0;
+    // The command with the chunk's record was submitted: what is not whole from the beginning, or lost a store meanwhile, is reported, for
+    // no sweep may see it. Any thread, never blocks.
+    virtual void committed(const Chunk&) {}
+};
+
+// How long a store may take. Without an answer a read goes on with other shards.
+struct StripeTimes {
+    Duration get_max = 5s;
+    Duration verify_max = 30s;   // of a whole shard, past any cache
+    Duration silence_max = 30s;  // then a store that owes an answer, and gave no other since, is as good as failed
 };
 
 // Writes and reads chunks. Stateless but for its parts; any thread; one request many stores in parallel.
 class StripeIo final : public ChunkIo {
 public:
     // `pool`: for coding of large stripes.
-    StripeIo(const Runtime& runtime, StoreSet& stores, DamageSink& damage);
+    StripeIo(const Runtime& runtime, StoreSet& stores, DamageSink& damage, StripeTimes times = {});
     ~StripeIo() override;
 
     // Writes `data` (1 .. chunk_size_max bytes) as `id`; durable on all its stores when it returns. A store that fails is replaced by
     // another within the request; with too few stores left the stripe gets narrower at the same m, then m+1 replicas, then a degraded
     // one that still tolerates at least one loss (if the policy tolerates any); else Errc::read_only / no_space.
     Task<Result<Chunk>> write(const Context& ctx, ChunkId id, Geometry wanted, BufferChain data) override;
-    // The bytes [offset, offset+length) of the chunk, reconstructed if need be (and reported to the damage sink).
+    // The bytes [offset, offset+length) of the chunk, reconstructed if need be (and reported to the damage sink). A store
+    // that does not answer, or has failed, is asked only if the others do not suffice.
     // Errors: corrupt, io: past the tolerance; not_found: no shard is known anywhere (re-read the map before it means loss).
     Task<Result<BufferChain>> read(const Context& ctx, const Chunk& chunk, std::uint32_t offset, std::uint32_t length) override;
     // Rebuilds the shards that are lost, corrupt, absent or on unusable stores onto other stores, or in place if no other has room;
     // returns the chunk's new record (the caller commits it if the old one is still the present one). Equal to the old one: nothing to
     // commit. Errors: corrupt, io, not_found: past the tolerance.
     Task<Result<Chunk>> rebuild(const Context& ctx, const Chunk& chunk);
+    // The same with the numbers of the bad shards, as scrub() found them.
+    Task<Result<Chunk>> rebuild(const Context& ctx, const Chunk& chunk, std::vector<int> bad);
     // Verifies every shard on its disk. Returns the numbers of those that are bad: damaged, absent, never written or on unusable stores.
     Task<Result<std::vector<int>>> scrub(const Context& ctx, const Chunk& chunk);
     // Encodes the chunk's data anew and compares all digests with its record: false means that data and parity disagree, though each
@@ -123,6 +136,7 @@ public:
     Task<Result<bool>> cross_check(const Context& ctx, const Chunk& chunk);
     // Removes its shards from all usable stores; those on others become orphans, for the collector.
     Task<> remove(const Context& ctx, const Chunk& chunk) override;
+    void committed(const Chunk& chunk) override;
 
 private:
     struct Impl;

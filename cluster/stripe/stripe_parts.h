@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cluster/stripe/coding.h"
+#include "cluster/stripe/store_watch.h"
 #include "cluster/stripe/stripe.h"
 #include "server/base/pool.h"
 #include "server/base/runtime.h"
@@ -17,6 +18,7 @@ struct StripeParts {
     DamageSink& damage;
     CodeTables& tables;
     Pool& pool;
+    StoreWatch& watch;
 };
 
 // Runs `work` (CPU only) inline if it is about few bytes, else on the pool.

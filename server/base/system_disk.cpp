@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "server/base/direct_write.h"
 #include "server/base/disk.h"
 
 namespace strata {
@@ -92,6 +93,12 @@ public:
     using File::write_at;
     Result<> write_at(std::uint64_t offset, std::span<const std::span<const std::byte>> pieces) override {
         CHECK_OK(check_trust());
+        if (direct_possible_.load(std::memory_order_relaxed)) {
+            const auto direct = write_directly(fd_.get(), offset, pieces);
+            if (direct == DirectWrite::written) return {};
+            if (direct == DirectWrite::failed) return fail_errno(errno, "writing", path_);
+            if (direct == DirectWrite::impossible) direct_possible_.store(false, std::memory_order_relaxed);
+        }
         std::size_t skip = 0;  // bytes of the first piece that are written already
         while (!pieces.empty()) {
             iovec vectors[64];
@@ -179,6 +186,7 @@ private:
     Descriptor fd_;
     std::string path_;  // absolute, for messages
     std::atomic<bool> trusted_{true};
+    std::atomic<bool> direct_possible_{true};
 };
 
 class SystemDisk final : public Disk {

@@ -55,6 +55,25 @@ TEST_F(SystemDisk, many_pieces_of_all_sizes_are_written_in_order) {
     EXPECT_EQ(*file->read_at(301'000, back), 0u);
 }
 
+TEST_F(SystemDisk, large_writes_of_whole_blocks_and_small_ones_between_them_read_back_as_one) {
+    auto file = std::move(*disk->open("f", OpenMode::create_new));
+    ASSERT_TRUE(file->allocate(0, 24 << 20));
+    auto bytes = numbered(20 << 20);
+    const std::span<const std::byte> all = bytes;
+    std::vector<std::byte> back(4096);
+    ASSERT_TRUE(file->read_at(8 << 20, back));  // in the page cache before it is written
+    const std::span<const std::byte> odd[] = {all.first(4096 * 3 - 5), all.subspan(4096 * 3 - 5, 11), all.subspan(4096 * 3 + 6)};
+    ASSERT_TRUE(file->write_at(4096, odd));
+    const auto small = numbered(100);
+    ASSERT_TRUE(file->write_at((8 << 20) + 50, small));
+    std::copy(small.begin(), small.end(), bytes.begin() + (8 << 20) + 50 - 4096);
+    ASSERT_TRUE(file->sync());
+    back.resize(bytes.size());
+    ASSERT_EQ(*file->read_at(4096, back), bytes.size());
+    EXPECT_EQ(back, bytes);
+    EXPECT_EQ(*file->size(), 24u << 20);
+}
+
 TEST_F(SystemDisk, open_modes_and_their_errors_name_the_path) {
     auto absent = disk->open("x", OpenMode::read);
     EXPECT_EQ(absent.error(), Errc::not_found);

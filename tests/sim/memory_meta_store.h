@@ -47,7 +47,7 @@ public:
     Task<> stopped();
     // The log fails: nothing submitted from now on becomes durable; waits fail with `error`.
     void fail_log(Error error);
-    cluster::LogIndex submitted() const;
+    cluster::LogIndex submitted() const override;
 
     cluster::LogIndex submit(cluster::Command command) override;
     Signal& durable() override { return durable_; }

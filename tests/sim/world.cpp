@@ -2,6 +2,8 @@
 // The loop: run what is ready, then jump to the next event.
 #include "tests/sim/world.h"
 
+#include <array>
+#include <cstdio>
 #include <deque>
 #include <exception>
 #include <map>
@@ -13,6 +15,9 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
+
+#include "tests/sim/stack.h"
 
 namespace strata::sim {
 
@@ -23,6 +28,11 @@ namespace {
 using Token = asio::use_awaitable_t<Executor>;
 
 constexpr std::int64_t wall_start_seconds = 1'700'000'000;
+
+// What no sound run comes near: handlers while virtual time stands still, and handlers and events of one run().
+constexpr std::uint64_t steps_at_once_max = 300'000;
+constexpr std::uint64_t steps_max = 20'000'000;
+constexpr std::size_t last_events_kept = 12;
 
 class TraceHash {
 public:
@@ -44,7 +54,10 @@ class SimClock final : public Clock {
 public:
     explicit SimClock(World& world) : world_(world) {}
 
-    Instant now() const override { return now_; }
+    Instant now() const override {
+        world_.show_stack_if_stuck();
+        return now_;
+    }
     Timestamp wall_time() const override {
         auto ns = now_.ns + wall_offset_.count();
         auto seconds = ns / 1'000'000'000;
@@ -56,9 +69,14 @@ public:
         return {.seconds = wall_start_seconds + seconds, .nanoseconds = static_cast<std::uint32_t>(rest)};
     }
     Task<> sleep_until(Instant when) override {
-        if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none) co_return;
-        if (when <= now_) co_return;
+        world_.show_stack_if_stuck();
         auto home = co_await asio::this_coro::executor;
+        if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none) {
+            // Through the loop, so that who polls on although cancelled is counted and found.
+            co_await asio::post(home, Token());
+            co_return;
+        }
+        if (when <= now_) co_return;
         co_await asio::async_initiate<const Token, void()>([&](auto handler) { suspend(when, home, std::move(handler)); }, Token());
     }
 
@@ -171,7 +189,10 @@ struct World::State {
           order(random.fork()),
           runtime_random(random.fork()),
           clock(world),
-          log([this](std::string_view line) { hash.mix(line); }),
+          log([this](std::string_view line) {
+              hash.mix(line);
+              keep(line);
+          }),
           network(world, random.fork()) {}
 
     std::uint64_t seed;
@@ -179,6 +200,10 @@ struct World::State {
     SimRandom order;           // of events
     SimRandom runtime_random;  // the tested parts'
     TraceHash hash;
+    std::array<std::string, last_events_kept> last_events;
+    std::size_t last_event = 0;
+    std::uint64_t steps_at_once = 0, steps = 0;  // since time last moved, since run() began
+    bool stuck = false;                          // the next to look at the clock shows its stack
     SimClock clock;
     SimLogSink log;
     Metrics metrics;
@@ -187,6 +212,9 @@ struct World::State {
     Duration spent{};  // by disks, since somebody last asked
     SimNetwork network;
     Runtime runtime;
+
+    void keep(std::string_view event) { last_events[last_event++ % last_events_kept].assign(event); }
+
     asio::io_context io{1};  // last: the frames that die with it may still use the rest
 };
 
@@ -213,6 +241,7 @@ SimNetwork& World::network() { return state_->network; }
 
 std::shared_ptr<SimDisk> World::make_disk(std::string name, std::uint64_t capacity_bytes) {
     auto trace = [s = state_.get()](std::string_view event, std::uint64_t a, std::uint64_t b) {
+        s->keep(event);
         s->hash.mix(event);
         s->hash.mix(a);
         s->hash.mix(b);
@@ -240,9 +269,37 @@ void World::jump_wall_clock(Duration by) { state_->clock.jump_wall(by); }
 void World::trace(std::string_view event) { state_->hash.mix(event); }
 std::uint64_t World::trace_hash() const { return state_->hash.value(); }
 
+// One handler after the other: io_context::poll() would never come back from handlers that keep making each other ready.
 void World::poll() {
-    state_->io.restart();  // else poll() does nothing once it ran dry
-    state_->io.poll();
+    auto& s = *state_;
+    s.io.restart();  // else it does nothing once it ran dry
+    while (s.io.poll_one() > 0) count_step();
+}
+
+void World::count_step() {
+    auto& s = *state_;
+    ++s.steps;
+    if (++s.steps_at_once > steps_at_once_max + 1) {
+        throw WorldIdle(stuck_text(fmt::format("{} steps while time stood still: something goes round without end", steps_at_once_max)));
+    }
+    if (s.steps_at_once > steps_at_once_max) s.stuck = true;
+    if (s.steps > steps_max) throw WorldIdle(stuck_text(fmt::format("no end after {} steps", steps_max)));
+}
+
+std::string World::stuck_text(std::string_view what) const {
+    const auto& s = *state_;
+    std::string text = fmt::format("seed {}: {}; the last events:", s.seed, what);
+    for (std::size_t i = 0; i < last_events_kept; ++i) {
+        const auto& event = s.last_events[(s.last_event + i) % last_events_kept];
+        if (!event.empty()) text += "\n    " + event;
+    }
+    return text;
+}
+
+void World::show_stack_if_stuck() const {
+    if (!std::exchange(state_->stuck, false)) return;
+    std::fputs("the simulated world is stuck; whoever looked at the clock next stands here:\n", stderr);
+    show_stack();
 }
 
 // What is ready, then the next event. False: nothing happens up to `limit` any more.
@@ -252,7 +309,9 @@ bool World::step(Instant limit) {
     if (s.events.empty()) return false;
     auto first = s.events.begin();
     if (first->first.when > limit || first->first.when == Instant::max()) return false;
+    if (s.clock.now() < first->first.when) s.steps_at_once = 0;
     s.clock.set(first->first.when);
+    count_step();
     s.hash.mix(static_cast<std::uint64_t>(first->first.when.ns));
     s.hash.mix(first->first.sequence);
     Job job = std::move(first->second);
@@ -273,16 +332,18 @@ void World::drive(Task<> task, Duration limit) {
         progress->error = error;
     });
     auto end = s.clock.now() + limit;
+    s.steps = s.steps_at_once = 0;
     for (poll(); !progress->done; poll()) {
         if (step(end)) continue;
-        throw WorldIdle("seed " + std::to_string(s.seed) + ": the task waits for something that never comes (" +
-                        std::to_string(s.events.size()) + " events lie beyond the limit)");
+        throw WorldIdle(
+            stuck_text(fmt::format("the task waits for something that never comes ({} events lie beyond the limit)", s.events.size())));
     }
     if (progress->error) std::rethrow_exception(progress->error);
 }
 
 bool World::run_until_idle(Duration limit) {
     auto end = state_->clock.now() + limit;
+    state_->steps = state_->steps_at_once = 0;
     while (step(end)) {
     }
     return state_->events.empty() || state_->events.begin()->first.when == Instant::max();
@@ -290,6 +351,7 @@ bool World::run_until_idle(Duration limit) {
 
 void World::run_for(Duration duration) {
     auto end = state_->clock.now() + duration;
+    state_->steps = state_->steps_at_once = 0;
     while (step(end)) {
     }
     state_->clock.set(end);

@@ -38,7 +38,7 @@ private:
     std::vector<std::string> lines_;
 };
 
-// What run() throws: the test fails by it.
+// What run() throws: the test fails by it. Says what happened last; of what goes round without end, stderr has the stack.
 struct WorldIdle : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
@@ -61,8 +61,8 @@ public:
     // A disk of this world, not to be used after it. Keep the pointer: nobody else does.
     std::shared_ptr<SimDisk> make_disk(std::string name, std::uint64_t capacity_bytes);
 
-    // Runs `task` (with everything else) to its end. Throws WorldIdle if nothing is left to run before that, or if `limit` of virtual
-    // time has passed; throws on what the task throws.
+    // Runs `task` (with everything else) to its end. Throws WorldIdle if nothing is left to run before that, if `limit` of virtual time
+    // has passed, or if there is no end to the steps (all in one instant, or in all); throws on what the task throws.
     template <class T>
     T run(Task<T> task, Duration limit = 24h) {
         if constexpr (std::is_void_v<T>) {
@@ -96,6 +96,9 @@ public:
     // The wall clock jumps by so much (the monotonic one never does).
     void jump_wall_clock(Duration by);
 
+    // For the world's own parts: shows the caller's stack if the world found itself stuck since.
+    void show_stack_if_stuck() const;
+
     // Mixes an event of the test's own into the trace.
     void trace(std::string_view event);
     std::uint64_t trace_hash() const;
@@ -108,6 +111,8 @@ private:
     void drive(Task<> task, Duration limit);
     void poll();
     bool step(Instant limit);
+    void count_step();
+    std::string stuck_text(std::string_view what) const;
 
     struct State;
     std::unique_ptr<State> state_;

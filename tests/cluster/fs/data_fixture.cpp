@@ -88,6 +88,8 @@ void DataFixture::open(MetaImage image) {
     parts.policy = [policy](vfs::DomainId) { return policy; };
     parts.new_chunk = [this] { return ChunkId{1, meta->volume().epoch, next_chunk_++}; };
     parts.new_map = [this] { return next_map_++; };
+    parts.node = [this](const Context&, InodeNumber number) { return node_of(number); };
+    parts.inode_end = [this] { return next_inode_; };
     parts.available = [this](vfs::DomainId) { return settings.available; };
     data = std::make_unique<DataEngine>(std::move(parts), settings.config);
     if (settings.background) data->start();
@@ -99,6 +101,7 @@ void DataFixture::close() {
     if (meta == nullptr) return;
     chunks.hold_writes = false;
     meta->power_off();
+    nodes_.clear();
     wait_spawned();
     run(data->stop());
     data.reset();
@@ -143,13 +146,23 @@ NodePtr DataFixture::make_file(std::uint32_t mode) {
     row.change = 1;
     auto node = std::make_shared<Node>(row);
     node->pending = node->pending_any = meta->submit({PutInode{row}});
+    nodes_[row.number] = node;
     return node;
 }
 
 NodePtr DataFixture::load(InodeNumber number) {
-    auto row = run(meta->inode(ctx(), number));
-    if (!row || !*row) return nullptr;
-    return std::make_shared<Node>(**row);
+    auto node = run(node_of(number));
+    return node ? *node : nullptr;
+}
+
+Task<Result<NodePtr>> DataFixture::node_of(InodeNumber number) {
+    if (auto known = nodes_[number].lock()) co_return known;
+    CO_TRY(row, co_await meta->inode({.clock = &world.clock()}, number));
+    if (!row) co_return fail(Errc::stale);
+    if (auto known = nodes_[number].lock()) co_return known;
+    auto node = std::make_shared<Node>(*row);
+    nodes_[number] = node;
+    co_return node;
 }
 
 Result<vfs::WriteResult> DataFixture::write(const NodePtr& node, std::uint64_t offset, std::string_view bytes, vfs::Stability wanted) {
@@ -181,7 +194,7 @@ Task<Result<>> DataFixture::set_size_task(NodePtr node, std::uint64_t size) {
     const Context c = ctx();
     LogIndex index = 0;
     for (bool done = false; !done;) {
-        CO_CHECK_OK(co_await data->prepare(c, node));
+        CO_CHECK_OK(co_await data->prepare(c, node, size));
         std::lock_guard lock(node->mutex);
         Command command;
         done = data->set_size(*node, size, command);

@@ -29,6 +29,10 @@ public:
     Errc write_error = Errc::io;
     bool hold_writes = false;  // writes wait until it is false again
     std::function<void(cluster::ChunkId)> on_remove;
+    void committed(const cluster::Chunk& chunk) override {
+        if (on_committed) on_committed(chunk.id);
+    }
+    std::function<void(cluster::ChunkId)> on_committed;
     std::map<cluster::ChunkId, std::string> chunks;
     std::map<cluster::ChunkId, cluster::Geometry> geometries;
     std::size_t writes = 0, reads = 0, writing = 0;
@@ -98,11 +102,14 @@ public:
 private:
     void open(MetaImage image);
     void close();
+    // The one node of that number since the last opening.
+    Task<Result<cluster::NodePtr>> node_of(cluster::InodeNumber number);
 
     Log log_;
     std::map<std::uint32_t, Credentials> people_;
     TaskGroup tasks_;
     MetaImage image_;
+    std::map<cluster::InodeNumber, std::weak_ptr<cluster::Node>> nodes_;
     std::uint64_t next_chunk_ = 1;
     cluster::MapId next_map_ = 1;
     cluster::InodeNumber next_inode_ = 100;

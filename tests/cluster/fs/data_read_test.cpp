@@ -113,7 +113,7 @@ TEST(DataRead, a_moved_chunk_is_read_at_its_new_places) {
     ASSERT_TRUE(f.write(file, 0, pattern(mib, 1), Stability::file_sync));
     f.restart();
     file = f.load(file->number);
-    ASSERT_TRUE(f.run(f.data->prepare(f.ctx(), file)));  // with the old places
+    ASSERT_TRUE(f.run(f.data->prepare(f.ctx(), file, mib)));  // with the old places
     Chunk chunk = f.applied().chunks.begin()->second.chunk;
     chunk.places[0].store = 77;
     f.data->chunk_moved(chunk);
@@ -268,6 +268,18 @@ TEST(DataReaper, a_chunk_under_a_running_read_keeps_its_shards) {
     f.chunks.latency_max = Duration::zero();
     f.check_references();
     EXPECT_LT(f.chunks.chunks.size(), before);
+}
+
+TEST(DataRead, an_extent_without_its_chunk_makes_the_file_unreadable_and_nothing_worse) {
+    DataFixture f;
+    auto file = f.make_file(), other = f.make_file();
+    ASSERT_TRUE(f.write(file, 0, pattern(600'000, 1), Stability::file_sync));
+    ASSERT_TRUE(f.write(other, 0, pattern(5'000, 2), Stability::file_sync));
+    const ChunkId lost = f.applied().extents.begin()->second.chunk;
+    (void)f.meta->submit({DeleteChunk{lost}});
+    f.restart();
+    EXPECT_EQ(f.read(f.load(file->number), 0, 1000).error(), Errc::corrupt);
+    EXPECT_EQ(f.read_all(f.load(other->number)), pattern(5'000, 2));
 }
 
 }  // namespace

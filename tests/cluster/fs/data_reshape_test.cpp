@@ -284,6 +284,51 @@ TEST(DataReshape, a_clone_of_a_part_replaces_what_the_target_had_there) {
     f.check_references();
 }
 
+TEST(DataReshape, a_file_that_nobody_touched_since_a_restart_can_be_cloned) {
+    DataFixture f;
+    auto source = f.make_file(), target = f.make_file();
+    ASSERT_TRUE(f.write(source, 0, pattern(600'000, 1), Stability::file_sync));
+    f.restart();
+    source = f.load(source->number);
+    target = f.load(target->number);
+    ASSERT_TRUE(f.clone(source, 0, target, 0, 0));
+    EXPECT_EQ(f.read_all(target), pattern(600'000, 1));
+}
+
+// 3,000 pages with holes between them.
+NodePtr sieve(DataFixture& f) {
+    auto file = f.make_file();
+    for (std::uint64_t i = 0; i < 3000; ++i) EXPECT_TRUE(f.write(file, i * 8 * kib, pattern(4 * kib, static_cast<unsigned>(i))));
+    EXPECT_TRUE(f.commit(file));
+    EXPECT_EQ(f.extents_of(file), 3000u);
+    return file;
+}
+
+TEST(DataReshape, a_file_of_very_many_extents_is_shortened_in_steps) {
+    DataFixture f;
+    auto file = sieve(f);
+    const LogIndex before = f.meta->submitted();
+    ASSERT_TRUE(f.set_size(file, 10 * kib));
+    EXPECT_GE(f.meta->submitted() - before, 3u);
+    f.check_references();
+    f.crash();
+    EXPECT_EQ(f.read_all(f.load(file->number)), pattern(4 * kib, 0) + std::string(4 * kib, '\0') + pattern(4 * kib, 1).substr(0, 2 * kib));
+}
+
+TEST(DataReshape, a_hole_over_very_many_extents_is_made_in_steps) {
+    DataFixture f;
+    auto file = sieve(f);
+    const LogIndex before = f.meta->submitted();
+    ASSERT_TRUE(f.deallocate(file, 8 * kib, 2998 * 8 * kib));
+    EXPECT_GE(f.meta->submitted() - before, 3u);
+    EXPECT_EQ(f.extents_of(file), 2u);
+    const auto all = f.read_all(file);
+    EXPECT_EQ(all.substr(0, 4 * kib), pattern(4 * kib, 0));
+    EXPECT_EQ(all.substr(2999 * 8 * kib), pattern(4 * kib, 2999));
+    EXPECT_EQ(all.find_first_not_of('\0', 8 * kib), 2999 * 8 * kib);
+    f.check_references();
+}
+
 TEST(DataReshape, a_clone_within_a_file_and_its_refusals) {
     DataFixture f;
     auto file = f.make_file();

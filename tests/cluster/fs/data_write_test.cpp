@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // DataEngine: writes, reads, commits.
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include "tests/cluster/fs/data_fixture.h"
@@ -306,6 +308,22 @@ TEST(DataWrite, a_flush_of_thousands_of_pieces_is_committed_in_steps) {
     EXPECT_EQ(f.read_all(file), expected);
     f.crash();
     EXPECT_EQ(f.read_all(f.load(file->number)), expected);
+}
+
+TEST(DataWrite, healing_is_told_of_every_chunk_that_gets_a_record) {
+    DataFixture f;
+    std::set<ChunkId> told;
+    f.chunks.on_committed = [&](ChunkId id) { EXPECT_TRUE(told.insert(id).second); };
+    auto file = f.make_file();
+    ASSERT_TRUE(f.write(file, 0, pattern(9 << 20, 1), Stability::file_sync));
+    std::vector<NodePtr> small;
+    for (unsigned i = 0; i < 10; ++i) {
+        small.push_back(f.make_file());
+        ASSERT_TRUE(f.write(small.back(), 0, pattern(5000, i)));
+    }
+    ASSERT_TRUE(f.run(f.data->flush_all(f.ctx())));
+    f.world.run_for(1s);
+    EXPECT_EQ(told.size(), f.chunks.chunks.size());
 }
 
 TEST(DataWrite, a_commit_of_an_untouched_file_reads_no_metadata) {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "cluster/fs/directory.h"
 #include "tests/cluster/fs/volume_fixture.h"
 
 namespace strata::cluster {
@@ -245,6 +246,65 @@ TEST_F(Names, a_large_directory_survives_a_restart_in_the_same_order) {
     v.restart();
     ctx = v.root();
     EXPECT_EQ(list(root, 100), before);
+}
+
+TEST_F(Names, a_refused_removal_of_a_large_directory_loads_few_of_its_names) {
+    const auto dir = make(root, "d", true);
+    for (int i = 0; i < 500; ++i) make(dir, "f" + std::to_string(i));
+    const auto other = make(root, "e", true);
+    v.restart();
+    EXPECT_EQ(error_of(v.fs->remove(ctx, root, "d", RemoveKind::any)), Errc::not_empty);
+    EXPECT_EQ(error_of(v.fs->rename(ctx, root, "e", root, "d")), Errc::not_empty);
+    EXPECT_LE(v.volume->nodes().find(dir.inode)->directory->size(), 32u);
+    EXPECT_NE(other, vfs::FileId{});
+}
+
+TEST_F(Names, a_directory_emptied_name_by_name_goes) {
+    const auto dir = make(root, "d", true);
+    for (int i = 0; i < 100; ++i) make(dir, "f" + std::to_string(i));
+    v.restart();
+    for (int i = 0; i < 100; ++i) EXPECT_TRUE(v.run(v.fs->remove(ctx, dir, "f" + std::to_string(i), RemoveKind::any)));
+    EXPECT_TRUE(v.run(v.fs->remove(ctx, root, "d", RemoveKind::any)));
+    EXPECT_FALSE(there(root, "d"));
+}
+
+TEST_F(Names, a_very_large_directory_is_listed_without_being_held_in_memory) {
+    const auto dir = make(root, "d", true);
+    for (int i = 0; i < 6000; ++i) make(dir, "f" + std::to_string(i));
+    v.config.directory_entries_max = 1000;
+    v.restart();
+    std::vector<std::string> expected;
+    for (int i = 0; i < 6000; ++i) {
+        if (i % 3 == 0 || (i > 1000 && i < 2000)) {
+            EXPECT_TRUE(v.run(v.fs->remove(ctx, dir, "f" + std::to_string(i), RemoveKind::any)));
+        } else {
+            expected.push_back("f" + std::to_string(i));
+        }
+    }
+    for (int i = 0; i < 200; ++i) {
+        make(dir, "g" + std::to_string(i));
+        expected.push_back("g" + std::to_string(i));
+    }
+    EXPECT_EQ(list(dir, 100), expected);
+    EXPECT_FALSE(v.volume->nodes().find(dir.inode)->directory->complete());
+    // While others come and go, each that stays is told once.
+    std::vector<std::string> seen;
+    std::uint64_t cookie = 0;
+    for (bool end = false; !end;) {
+        std::size_t n = 0;
+        auto got = v.run(v.fs->read_directory(ctx, dir, cookie, [&](const vfs::DirectoryEntry& e) {
+            if (n++ == 300) return false;
+            seen.emplace_back(e.name);
+            cookie = e.cookie;
+            return true;
+        }));
+        ASSERT_TRUE(got);
+        end = got->end;
+        if (!seen.empty() && seen.back().starts_with("f")) {
+            EXPECT_TRUE(v.run(v.fs->remove(ctx, dir, seen.back(), RemoveKind::any)));
+        }
+    }
+    EXPECT_EQ(seen, expected);
 }
 
 TEST_F(Names, what_was_settled_survives_a_crash_and_cookies_are_never_reused) {

@@ -39,7 +39,7 @@ void VolumeFixture::open(MetaImage image) {
     parts.stripes = &chunks;
     parts.policy = [](vfs::DomainId) { return cluster::Policy{}; };
     parts.space = [](vfs::DomainId) { return vfs::Space{1 << 30, 1 << 29, 1 << 29, 0, 0}; };
-    volume = std::make_unique<cluster::Volume>(std::move(parts), cluster::VolumeConfig{});
+    volume = std::make_unique<cluster::Volume>(std::move(parts), config);
     fs = std::make_unique<cluster::ClusterFileSystem>(*volume);
     volume->data().start();
     const Context ctx = root();

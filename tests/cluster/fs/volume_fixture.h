@@ -46,6 +46,7 @@ public:
     vfs::CreateRequest folder(std::uint32_t mode = 0755) const;
 
     World world;
+    cluster::VolumeConfig config;  // of the next opening
     MemoryChunks chunks;
     std::unique_ptr<MemoryMetaStore> meta;
     std::unique_ptr<cluster::Volume> volume;

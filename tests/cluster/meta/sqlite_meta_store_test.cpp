@@ -4,157 +4,21 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <set>
 
 #include <gtest/gtest.h>
 
-#include "cluster/meta/replica_check.h"
-#include "tests/cluster/meta/read_tables.h"
-#include "tests/sim/meta_workload.h"
-#include "tests/sim/watched_disk.h"
-#include "tests/sim/world.h"
+#include "tests/cluster/meta/volume_under_test.h"
 
 namespace strata::cluster {
 
-using sim::MetaTables;
-using sim::MetaWorkload;
-
 namespace {
 
-Uuid store_uuid(int number) { return Uuid{static_cast<std::uint8_t>(number + 1), 0xaa}; }
-
-MetaStoreConfig small_config(int copies) {
-    MetaStoreConfig config;
-    config.copies = copies;
-    config.create = true;
-    config.cache = {.writer_bytes = 1 << 20, .reader_bytes = 256 << 10};
-    config.log.segment_bytes = 64 << 10;
-    config.log_bytes_max = 96 << 10;
-    config.wal_pages_max = 200;
-    config.follower_delay = 50ms;
-    config.follower_commands = 200;
-    config.copy_pages = 8;
-    return config;
-}
-
-// Ten in the tests of each change; STRATA_SIM_SEEDS for more.
+// Ten in the tests of each change, many in the long tier; STRATA_SIM_SEEDS says how many.
 std::uint64_t seeds() {
     const char* wanted = std::getenv("STRATA_SIM_SEEDS");
-    return wanted == nullptr ? 10 : std::strtoull(wanted, nullptr, 10);
+    if (wanted != nullptr) return std::strtoull(wanted, nullptr, 10);
+    return std::getenv("STRATA_LONG") == nullptr ? 10 : 200;
 }
-
-std::string difference(const MetaTables& found, const MetaTables& wanted) {
-    std::string text;
-    const auto compare = [&text](const char* name, const auto& a, const auto& b) {
-        if (a != b) text += std::string(" ") + name + ": " + std::to_string(a.size()) + " found, " + std::to_string(b.size()) + " wanted;";
-    };
-    compare("inodes", found.inodes, wanted.inodes);
-    compare("entries", found.entries, wanted.entries);
-    compare("cookies", found.cookies, wanted.cookies);
-    compare("extents", found.extents, wanted.extents);
-    compare("chunks", found.chunks, wanted.chunks);
-    compare("xattrs", found.xattrs, wanted.xattrs);
-    compare("records", found.records, wanted.records);
-    compare("reaps", found.reaps, wanted.reaps);
-    return text + " inode_max " + std::to_string(found.inode_max) + "/" + std::to_string(wanted.inode_max) + " map_max " +
-           std::to_string(found.map_max) + "/" + std::to_string(wanted.map_max);
-}
-
-// Some disks with a volume, an owner that works, and what the owner knows.
-struct Volume {
-    Volume(std::uint64_t seed, int stores, int copies) : world(seed), config(small_config(copies)), workload(world.random()) {
-        for (int i = 0; i < stores; ++i) disks.push_back(world.make_disk("d" + std::to_string(i), 512 << 20));
-    }
-    ~Volume() { abandon(); }
-
-    std::vector<StoreDisk> places() {
-        std::vector<StoreDisk> all;
-        for (std::size_t i = 0; i < disks.size(); ++i) {
-            if (absent.contains(static_cast<int>(i))) continue;
-            all.push_back(
-                {store_uuid(static_cast<int>(i)), std::make_shared<sim::WatchedDisk>(disks[i]->mount(), [this] { count_call(); })});
-        }
-        return all;
-    }
-    Result<> open() {
-        auto opened = world.run(open_meta_store(world.runtime(), places(), config));
-        if (!opened) return fail(opened.error());
-        store = std::move(*opened);
-        return {};
-    }
-    void abandon() {
-        if (store != nullptr) world.run(store->abandon());
-        store.reset();
-    }
-    Result<> close() {
-        auto closed = world.run(store->close(ctx()));
-        store.reset();
-        return closed;
-    }
-    Context ctx() { return {.clock = &world.clock()}; }
-
-    void submit(int commands) {
-        for (int i = 0; i < commands; ++i) {
-            history.push_back(workload.next());
-            last = store->submit(history.back());
-            ASSERT_EQ(last, history.size());
-        }
-    }
-    Result<> settle() { return world.run(store->durable().wait(last, world.clock(), Instant::max())); }
-    void catch_up() {
-        while (store->applied() < last) world.run_for(1ms);
-    }
-
-    // The power goes at the `calls`th call to a disk from now on.
-    void cut_power_after(std::uint64_t calls) { calls_left = calls; }
-    void count_call() {
-        if (calls_left > 0 && --calls_left == 0) cut_power();
-    }
-    void cut_power() {
-        if (store != nullptr) durable_at_cut = std::max(durable_at_cut, store->durable().value());
-        for (auto& disk : disks) disk->power_cut();
-        powered = false;
-    }
-    // After an opening: goes back to what the store says is there.
-    void adopt(LogIndex index) {
-        ASSERT_LE(index, history.size());
-        history.resize(index);
-        MetaTables tables;
-        for (const auto& command : history) tables.apply(command);
-        workload = MetaWorkload(world.random(), std::move(tables));
-        last = index;
-    }
-    // All replicas that live, applied, equal the model at `last`.
-    void expect_equal_replicas() {
-        ASSERT_TRUE(close());
-        for (std::size_t i = 0; i < disks.size(); ++i) {
-            if (absent.contains(static_cast<int>(i))) continue;
-            const auto manifest = read_manifest(*disks[i]);
-            if (!manifest || !manifest->lists(store_uuid(static_cast<int>(i)))) continue;
-            auto replica =
-                Replica::open({store_uuid(static_cast<int>(i)), disks[i]->mount()}, world.random(), manifest->volume, config.cache);
-            ASSERT_TRUE(replica) << to_string(replica.error());
-            EXPECT_EQ((*replica)->state().applied, last);
-            const auto tables = (*replica)->read([](RowReader& reader) { return read_tables(reader); });
-            ASSERT_TRUE(tables) << to_string(tables.error());
-            EXPECT_TRUE(*tables == workload.tables()) << "store " << i << difference(*tables, workload.tables());
-            ++compared;
-        }
-    }
-
-    sim::World world;
-    MetaStoreConfig config;
-    std::vector<std::shared_ptr<sim::SimDisk>> disks;
-    std::set<int> absent;
-    MetaWorkload workload;
-    std::vector<Command> history;  // 1 .. last
-    LogIndex last = 0;
-    LogIndex durable_at_cut = 0;
-    std::uint64_t calls_left = 0;
-    bool powered = true;
-    int compared = 0;
-    std::unique_ptr<SqliteMetaStore> store;
-};
 
 int index_of_reader(const SqliteMetaStore& store) {
     for (const auto& replica : store.replicas()) {
@@ -166,7 +30,7 @@ int index_of_reader(const SqliteMetaStore& store) {
 }  // namespace
 
 TEST(SqliteMetaStore, commands_become_durable_applied_and_readable_in_order) {
-    Volume v(1, 2, 2);
+    VolumeUnderTest v(1, 2, 2);
     ASSERT_TRUE(v.open());
     EXPECT_EQ(v.store->volume().next_inode, 2u);
     EXPECT_EQ(v.store->volume().epoch, 1u);
@@ -187,7 +51,7 @@ TEST(SqliteMetaStore, commands_become_durable_applied_and_readable_in_order) {
 }
 
 TEST(SqliteMetaStore, a_volume_closed_in_order_opens_clean_with_its_numbers_and_a_new_epoch) {
-    Volume v(2, 2, 2);
+    VolumeUnderTest v(2, 2, 2);
     ASSERT_TRUE(v.open());
     const auto uuid = v.store->volume().uuid;
     v.submit(50);
@@ -205,7 +69,7 @@ TEST(SqliteMetaStore, a_volume_closed_in_order_opens_clean_with_its_numbers_and_
 }
 
 TEST(SqliteMetaStore, a_volume_not_closed_raises_the_change_floor) {
-    Volume v(3, 2, 2);
+    VolumeUnderTest v(3, 2, 2);
     ASSERT_TRUE(v.open());
     v.submit(10);
     ASSERT_TRUE(v.settle());
@@ -221,7 +85,7 @@ TEST(SqliteMetaStore, a_volume_not_closed_raises_the_change_floor) {
 }
 
 TEST(SqliteMetaStore, without_create_stores_without_metadata_are_refused) {
-    Volume v(4, 2, 2);
+    VolumeUnderTest v(4, 2, 2);
     v.config.create = false;
     const auto opened = v.open();
     ASSERT_FALSE(opened);
@@ -231,7 +95,7 @@ TEST(SqliteMetaStore, without_create_stores_without_metadata_are_refused) {
 TEST(SqliteMetaStore, power_cuts_under_load_lose_nothing_durable) {
     for (std::uint64_t seed = 0; seed < seeds(); ++seed) {
         SCOPED_TRACE(seed);
-        Volume v(seed, 3, static_cast<int>(seed % 3) + 1);
+        VolumeUnderTest v(seed, 3, static_cast<int>(seed % 3) + 1);
         for (int round = 0; round < 3; ++round) {
             v.powered = true;
             v.durable_at_cut = 0;
@@ -264,7 +128,7 @@ TEST(SqliteMetaStore, power_cuts_under_load_lose_nothing_durable) {
 }
 
 TEST(SqliteMetaStore, readers_go_on_when_the_store_of_the_reader_fails) {
-    Volume v(6, 3, 2);
+    VolumeUnderTest v(6, 3, 2);
     ASSERT_TRUE(v.open());
     v.submit(400);
     ASSERT_TRUE(v.settle());
@@ -292,7 +156,7 @@ TEST(SqliteMetaStore, readers_go_on_when_the_store_of_the_reader_fails) {
 TEST(SqliteMetaStore, any_m_of_the_replicas_may_be_lost_at_once) {
     for (int survivor = 0; survivor < 3; ++survivor) {
         SCOPED_TRACE(survivor);
-        Volume v(70 + static_cast<std::uint64_t>(survivor), 3, 3);
+        VolumeUnderTest v(70 + static_cast<std::uint64_t>(survivor), 3, 3);
         ASSERT_TRUE(v.open());
         v.submit(200);
         ASSERT_TRUE(v.settle());
@@ -311,7 +175,7 @@ TEST(SqliteMetaStore, any_m_of_the_replicas_may_be_lost_at_once) {
 }
 
 TEST(SqliteMetaStore, a_copy_that_was_away_is_recognised_as_stale_and_built_anew) {
-    Volume v(8, 3, 2);
+    VolumeUnderTest v(8, 3, 2);
     ASSERT_TRUE(v.open());
     v.submit(100);
     ASSERT_TRUE(v.close());
@@ -334,7 +198,7 @@ TEST(SqliteMetaStore, a_copy_that_was_away_is_recognised_as_stale_and_built_anew
 }
 
 TEST(SqliteMetaStore, a_stale_copy_is_not_opened_while_a_witness_knows_better) {
-    Volume v(9, 3, 1);
+    VolumeUnderTest v(9, 3, 1);
     ASSERT_TRUE(v.open());
     v.submit(20);
     ASSERT_TRUE(v.settle());
@@ -353,7 +217,7 @@ TEST(SqliteMetaStore, a_stale_copy_is_not_opened_while_a_witness_knows_better) {
 }
 
 TEST(SqliteMetaStore, a_replica_can_be_moved_under_load) {
-    Volume v(10, 3, 2);
+    VolumeUnderTest v(10, 3, 2);
     ASSERT_TRUE(v.open());
     v.submit(300);
     ASSERT_TRUE(v.settle());
@@ -385,7 +249,7 @@ TEST(SqliteMetaStore, bits_that_flip_in_one_database_are_found_and_mended_withou
     int mended = 0;
     for (std::uint64_t seed = 100; seed < 103; ++seed) {
         SCOPED_TRACE(seed);
-        Volume v(seed, 2, 2);
+        VolumeUnderTest v(seed, 2, 2);
         ASSERT_TRUE(v.open());
         v.submit(400);
         ASSERT_TRUE(v.close());
@@ -411,7 +275,7 @@ TEST(SqliteMetaStore, bits_that_flip_in_one_database_are_found_and_mended_withou
 TEST(SqliteMetaStore, bits_that_flip_in_one_log_are_mended_from_the_others) {
     for (std::uint64_t seed = 200; seed < 204; ++seed) {
         SCOPED_TRACE(seed);
-        Volume v(seed, 2, 2);
+        VolumeUnderTest v(seed, 2, 2);
         v.config.log_bytes_max = 64 << 20;
         v.config.wal_pages_max = 1 << 20;
         ASSERT_TRUE(v.open());
@@ -431,7 +295,7 @@ TEST(SqliteMetaStore, bits_that_flip_in_one_log_are_mended_from_the_others) {
 }
 
 TEST(SqliteMetaStore, a_single_copy_with_a_damaged_log_is_refused_not_cut_short) {
-    Volume v(11, 1, 1);
+    VolumeUnderTest v(11, 1, 1);
     v.config.log_bytes_max = 64 << 20;
     v.config.wal_pages_max = 1 << 20;
     ASSERT_TRUE(v.open());
@@ -452,7 +316,7 @@ TEST(SqliteMetaStore, a_single_copy_with_a_damaged_log_is_refused_not_cut_short)
 }
 
 TEST(SqliteMetaStore, when_the_last_copy_fails_the_waits_fail) {
-    Volume v(12, 1, 1);
+    VolumeUnderTest v(12, 1, 1);
     ASSERT_TRUE(v.open());
     v.submit(10);
     ASSERT_TRUE(v.settle());
@@ -465,7 +329,7 @@ TEST(SqliteMetaStore, when_the_last_copy_fails_the_waits_fail) {
 }
 
 TEST(SqliteMetaStore, admit_waits_for_what_is_not_yet_applied) {
-    Volume v(13, 1, 1);
+    VolumeUnderTest v(13, 1, 1);
     v.config.unapplied_max = 100;
     ASSERT_TRUE(v.open());
     v.submit(400);
@@ -475,7 +339,7 @@ TEST(SqliteMetaStore, admit_waits_for_what_is_not_yet_applied) {
 }
 
 TEST(SqliteMetaStore, the_log_and_the_wal_stay_bounded) {
-    Volume v(14, 2, 2);
+    VolumeUnderTest v(14, 2, 2);
     ASSERT_TRUE(v.open());
     std::uint64_t most = 0;
     for (int i = 0; i < 80; ++i) {
@@ -485,50 +349,6 @@ TEST(SqliteMetaStore, the_log_and_the_wal_stay_bounded) {
         most = std::max<std::uint64_t>(most, v.disks[0]->list("meta")->size());
     }
     EXPECT_LT(most, 16u);
-}
-
-TEST(ReplicaCheck, sound_replicas_are_equal_and_a_lost_write_in_one_is_found) {
-    Volume v(15, 2, 2);
-    ASSERT_TRUE(v.open());
-    v.submit(300);
-    ASSERT_TRUE(v.settle());
-    ASSERT_TRUE(v.close());
-    auto checks = check_replicas(v.places(), v.world.random());
-    ASSERT_TRUE(checks) << to_string(checks.error());
-    ASSERT_EQ(checks->size(), 2u);
-    for (const auto& check : *checks) {
-        EXPECT_TRUE(check.faults.empty()) << check.faults.front();
-        EXPECT_TRUE(check.member);
-        EXPECT_EQ(check.state.applied, v.last);
-    }
-    EXPECT_EQ(checks->at(0).digest, checks->at(1).digest);
-    {
-        // One replica misses a command that it says it has: what a lost write looks like.
-        auto replica =
-            Replica::open({store_uuid(1), v.disks[1]->mount()}, v.world.random(), read_manifest(*v.disks[1])->volume, v.config.cache);
-        ASSERT_TRUE(replica);
-        const Command command{DeleteInode{v.workload.tables().inodes.rbegin()->first}};
-        const Command* commands[] = {&command};
-        ASSERT_TRUE((*replica)->apply(v.last + 1, commands));
-    }
-    checks = check_replicas(v.places(), v.world.random());
-    ASSERT_TRUE(checks);
-    EXPECT_TRUE(checks->at(0).faults.empty());
-    ASSERT_EQ(checks->at(1).faults.size(), 1u);
-    EXPECT_NE(checks->at(1).faults.front().find("differ"), std::string::npos);
-}
-
-TEST(ReplicaCheck, a_flipped_bit_is_a_fault_of_that_replica_only) {
-    Volume v(16, 2, 2);
-    ASSERT_TRUE(v.open());
-    v.submit(300);
-    ASSERT_TRUE(v.settle());
-    ASSERT_TRUE(v.close());
-    v.disks[0]->flip_bits(database_path, 10);
-    const auto checks = check_replicas(v.places(), v.world.random());
-    ASSERT_TRUE(checks);
-    EXPECT_FALSE(checks->at(0).faults.empty());
-    EXPECT_TRUE(checks->at(1).faults.empty());
 }
 
 }  // namespace strata::cluster

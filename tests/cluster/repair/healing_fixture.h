@@ -17,6 +17,7 @@ public:
 
     Task<Result<std::optional<Chunk>>> get(const Context&, ChunkId id) override {
         co_await pause();
+        if (unreadable) co_return fail(Errc::io);
         const auto it = chunks.find(id);
         co_return it == chunks.end() ? std::nullopt : std::optional(it->second);
     }
@@ -44,6 +45,7 @@ public:
     std::vector<ChunkId> replaced;  // in order
     std::function<void()> on_replace;
     std::uint32_t present_epoch = 1;
+    bool unreadable = false;
 
 private:
     Task<> pause() { co_await world.clock().sleep_for(Duration(world.random().below(100'000))); }

@@ -10,6 +10,7 @@
 #include "cluster/placement/local_store_set.h"
 #include "cluster/stripe/stripe.h"
 #include "tests/cluster/chunk/store_fixture.h"
+#include "tests/cluster/stripe/hanging_store.h"
 
 namespace strata::cluster {
 
@@ -31,6 +32,8 @@ public:
         stripes = std::make_unique<StripeIo>(w.runtime(), *set, damage);
     }
     ~StripeWorld() {
+        for (const auto& store : hanging) store->release();
+        world.run_for(1s);
         world.run(set->close());
         for (const auto& old : retired) world.run(old->close());
     }
@@ -50,6 +53,19 @@ public:
     // The disk of store `i` fails every call from now on.
     void fail_disk(int i) { disks[static_cast<std::size_t>(i)]->set_faults({.failed = true}); }
 
+    // The disk of store `i` answers no read from now on.
+    HangingStore& hang_disk(int i) {
+        HangingStore& store = wrap(i);
+        store.hang();
+        return store;
+    }
+    // Store `i` takes no new shards.
+    HangingStore& fill_up(int i) {
+        HangingStore& store = wrap(i);
+        store.set_full(true);
+        return store;
+    }
+
     Result<Chunk> write(std::uint64_t counter, Geometry geometry, const BufferChain& data) {
         return world.run(stripes->write(ctx, {1, 1, counter}, geometry, data));
     }
@@ -67,8 +83,14 @@ public:
     std::unique_ptr<LocalStoreSet> set;
     std::unique_ptr<StripeIo> stripes;
     std::vector<std::shared_ptr<ChunkStore>> retired;
+    std::vector<std::shared_ptr<HangingStore>> hanging;
 
 private:
+    HangingStore& wrap(int i) {
+        hanging.push_back(std::make_shared<HangingStore>(set->online(static_cast<StoreIndex>(i))));
+        put_member(i, hanging.back());
+        return *hanging.back();
+    }
     void put_member(int i, std::shared_ptr<ChunkStore> store) {
         StoreSet::Member member;
         member.index = static_cast<StoreIndex>(i);

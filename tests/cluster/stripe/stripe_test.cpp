@@ -199,6 +199,59 @@ TEST(Stripe, damage_met_by_a_read_is_told_and_answered_past) {
     EXPECT_EQ(s.scrub(*chunk), std::vector<int>{0});
 }
 
+TEST(Stripe, a_store_that_hangs_is_read_past_in_bounded_time) {
+    for (const Geometry g : {Geometry{2, 1}, Geometry{1, 1}}) {
+        sim::World world(4);
+        StripeWorld s(world, 3);
+        const auto data = bytes_of(1, 300'000);
+        const auto chunk = s.write(2, g, data);
+        ASSERT_TRUE(chunk);
+        const StoreIndex hung = chunk->places[0].store;
+        HangingStore& store = s.hang_disk(hung);
+        const Instant begun = world.clock().now();
+        const auto first = world.run(s.stripes->read(s.ctx, *chunk, 0, 300'000), 1min);
+        ASSERT_TRUE(first) << to_string(first.error());
+        EXPECT_EQ(text_of(*first), text_of(data));
+        EXPECT_LE(world.clock().now() - begun, 6s);
+        // The next ones do not wait for it at all.
+        const std::size_t asked = store.reads();
+        const Instant later = world.clock().now();
+        EXPECT_EQ(text_of(*s.read(*chunk)), text_of(data));
+        EXPECT_LE(world.clock().now() - later, 1s);
+        EXPECT_EQ(store.reads(), asked);
+        EXPECT_NE(s.set->online(hung), nullptr) << "it may be slow only";
+        world.run_for(1min);
+        EXPECT_EQ(text_of(*s.read(*chunk)), text_of(data));
+        EXPECT_EQ(s.set->online(hung), nullptr) << "silent for so long, it has failed";
+    }
+}
+
+TEST(Stripe, a_store_that_answers_late_is_used_again) {
+    sim::World world(4);
+    StripeWorld s(world, 3);
+    const auto chunk = s.write(1, {2, 1}, bytes_of(1, 300'000));
+    const StoreIndex slow = chunk->places[0].store;
+    HangingStore& store = s.hang_disk(slow);
+    ASSERT_TRUE(s.read(*chunk));
+    store.release();
+    world.run_for(1min);
+    const std::size_t asked = store.reads();
+    ASSERT_TRUE(s.read(*chunk));
+    EXPECT_GT(store.reads(), asked);
+    EXPECT_NE(s.set->online(slow), nullptr);
+}
+
+TEST(Stripe, with_too_few_stores_that_answer_a_read_ends_with_an_error) {
+    sim::World world(4);
+    StripeWorld s(world, 3);
+    const auto chunk = s.write(1, {2, 1}, bytes_of(1, 300'000));
+    s.hang_disk(0);
+    s.hang_disk(1);
+    const Instant begun = world.clock().now();
+    EXPECT_EQ(s.read(*chunk).error(), Errc::io);
+    EXPECT_LE(world.clock().now() - begun, 30s);
+}
+
 TEST(Stripe, a_chunk_that_no_store_knows_is_not_found) {
     sim::World world(12);
     StripeWorld s(world, 3);

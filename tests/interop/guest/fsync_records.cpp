@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // fsync_records write DIR LOG STOPFILE SEED   load that remembers what the server promised, until STOPFILE exists
 // fsync_records verify DIR LOG                all that was promised is there with the right bytes
-// fsync_records contend FILE STOPFILE         tries the lock that `write` holds; getting it before STOPFILE exists is a failure
+// fsync_records contend FILE STOPFILE         tries the lock that `write` holds; getting it before STOPFILE exists is a failure;
+//                                             prints `MARK contending` once it was refused
 //
 // A promise is a write followed by a successful fsync, an O_SYNC write that returned, or a name operation that returned. LOG
 // (outside the mount) holds one line a promise that is still in force at the end:
@@ -126,22 +127,34 @@ void appender(std::string directory, unsigned long seed, std::vector<std::string
     }
 }
 
+// A name operation whose reply died with the server is sent again to the next one, which has no reply cache of before (RFC 8881,
+// 2.10.6.5: only a persistent session has): "not there" or "is there" then mean that it was done.
+bool there(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
+
+bool make_folder(const std::string& path) { return mkdir(path.c_str(), 0755) == 0 || (errno == EEXIST && there(path)); }
+
+bool move(const std::string& from, const std::string& to) {
+    return rename(from.c_str(), to.c_str()) == 0 || (errno == ENOENT && there(to) && !there(from));
+}
+
+bool remove_name(const std::string& path) { return unlink(path.c_str()) == 0 || (errno == ENOENT && !there(path)); }
+
 // Makes files under a temporary name, renames them into place, removes every third again, in directories that come and go.
 void renamer(std::string directory, unsigned long seed, std::vector<std::string>& promises) {
     std::mt19937_64 random(seed);
     for (int number = 0; !stopping(); ++number) {
         const std::string folder = "d" + std::to_string(number / 20), temporary = directory + "/t" + std::to_string(number);
-        if (number % 20 == 0 && mkdir((directory + "/" + folder).c_str(), 0755) != 0) return fail("name_mkdir", strerror(errno));
+        if (number % 20 == 0 && !make_folder(directory + "/" + folder)) return fail("name_mkdir", strerror(errno));
         const std::string name = folder + "/n" + std::to_string(number), path = directory + "/" + name;
         const std::size_t size = random() % 6000;
         const unsigned long content = random() % 1000000007;
         const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600);
         if (fd < 0) return fail("name_create", temporary + ": " + strerror(errno));
         if (!write_at(fd, pattern(size, content), 0) || fsync(fd) != 0 || close(fd) != 0) return fail("name_write", strerror(errno));
-        if (rename(temporary.c_str(), path.c_str()) != 0) return fail("name_rename", strerror(errno));
+        if (!move(temporary, path)) return fail("name_rename", strerror(errno));
         ++acked;
         if (number % 3 == 2) {
-            if (unlink(path.c_str()) != 0) return fail("name_unlink", strerror(errno));
+            if (!remove_name(path)) return fail("name_unlink", strerror(errno));
             promises.push_back("gone " + name);
             ++acked;
         } else {
@@ -260,7 +273,7 @@ int contend(const char* path) {
             std::printf("FAIL lock_is_still_held %s\n", strerror(errno));
             return 1;
         }
-        ++refused;
+        if (++refused == 1) std::printf("MARK contending\n");
         usleep(300000);
     }
     std::printf(refused ? "OK lock_is_still_held\n" : "FAIL lock_is_still_held it was never tried\n");

@@ -98,7 +98,8 @@ bool ContentOracle::adopt(std::string_view actual, bool* lost) {
 bool ContentOracle::see(std::string_view actual) {
     for (auto it = possible_.rbegin(); it != possible_.rend(); ++it) {
         if (*it->content != actual) continue;
-        const Possible seen = *it;
+        // Later than the change that did not happen: its acknowledgement, by that of a later one, must not remove this.
+        const Possible seen{it->content, possible_.back().position};
         possible_.push_back(seen);
         return true;
     }

@@ -7,7 +7,7 @@
 namespace strata::sim {
 namespace {
 
-constexpr std::uint64_t small_disk = 64u << 20;
+constexpr std::uint64_t small_disk = 26u << 20;  // of which 6 MiB are for shards
 
 SeedResult run_full(std::uint64_t seed) {
     NodeRun run(seed, {.disk_bytes = small_disk});

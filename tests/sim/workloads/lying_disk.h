@@ -2,9 +2,11 @@
 // LyingDisk: says that a file is synced when it is not: the canary that every simulation of power cuts has to catch.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "server/base/disk.h"
 
@@ -12,12 +14,13 @@ namespace strata::sim {
 
 class LyingDisk final : public Disk {
 public:
-    // Lies about the files whose path contains `part`.
-    LyingDisk(std::shared_ptr<Disk> disk, std::string part) : disk_(std::move(disk)), part_(std::move(part)) {}
+    // Lies about the files whose path contains one of `parts`.
+    LyingDisk(std::shared_ptr<Disk> disk, std::vector<std::string> parts) : disk_(std::move(disk)), parts_(std::move(parts)) {}
 
     Result<std::unique_ptr<File>> open(std::string_view path, OpenMode mode) override {
         TRY(file, disk_->open(path, mode));
-        if (path.find(part_) == std::string_view::npos) return std::move(file);
+        const auto meant = [path](const std::string& part) { return path.find(part) != std::string_view::npos; };
+        if (std::ranges::none_of(parts_, meant)) return std::move(file);
         return std::make_unique<LyingFile>(std::move(file));
     }
     Result<bool> exists(std::string_view path) override { return disk_->exists(path); }
@@ -50,7 +53,7 @@ private:
     };
 
     std::shared_ptr<Disk> disk_;
-    std::string part_;
+    std::vector<std::string> parts_;
 };
 
 }  // namespace strata::sim

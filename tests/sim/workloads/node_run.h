@@ -30,8 +30,8 @@ public:
     void reopen(bool all);
     // Every client does some operations, all at the same time.
     void work(int operations_min, int operations_max);
-    // In order. A problem if that fails with power on.
-    void close();
+    // False: not in order. With power on that is a problem, unless a client's forgiven errors explain it.
+    bool close();
     // The power goes, if it is not gone.
     void crash();
     // As `stratad check` reports it, closed. `lost_stores`: not all disks are there; what that explains is no problem.

@@ -20,7 +20,7 @@ struct NodeOptions {
     int stores = 3;
     std::string policy = "ec-2+1";
     std::uint64_t disk_bytes = 192u << 20;
-    std::string lie_about;  // canary: files whose path contains this are not synced; empty: no lies
+    std::vector<std::string> lie_about;  // canary: files whose path contains one of these are not synced; empty: no lies
 };
 
 class NodeWorld {

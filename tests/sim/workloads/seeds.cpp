@@ -2,12 +2,16 @@
 // Running seeds.
 #include "tests/sim/workloads/seeds.h"
 
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "tests/sim/stack.h"
 
 namespace strata::sim {
 
@@ -26,7 +30,30 @@ std::string rerun(std::uint64_t seed) {
     return fmt::format("STRATA_SEED={} sim_test --gtest_filter={}.{}", seed, test->test_suite_name(), test->name());
 }
 
+// Ends the process if one seed takes too much real time: a loop that never comes back to the world, which so cannot end it.
+class Watchdog {
+public:
+    explicit Watchdog(std::uint64_t seed) {
+        text_ = fmt::format("seed {} does not come to its end:\n", seed);
+        std::signal(SIGALRM, [](int) {
+            (void)!write(STDERR_FILENO, text_.data(), text_.size());
+            show_stack();
+            std::signal(SIGABRT, SIG_DFL);
+            std::abort();
+        });
+        alarm(seconds_max);
+    }
+    ~Watchdog() { alarm(0); }
+    Watchdog(const Watchdog&) = delete;
+    Watchdog& operator=(const Watchdog&) = delete;
+
+private:
+    static constexpr unsigned seconds_max = 60;
+    static inline std::string text_;
+};
+
 SeedResult run_guarded(const std::function<SeedResult(std::uint64_t)>& run, std::uint64_t seed) {
+    const Watchdog watchdog(seed);
     try {
         return run(seed);
     } catch (const std::exception& e) {  // WorldIdle: something waits for ever

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// CheckpointMark: what of the WAL a checkpoint is moving into the database, durable before the first page moves.
+//
+// A database is whole only together with the WAL that was, or is being, moved into it: its pages may be of any mix of the commits in there.
+// SQLite takes a WAL with a flipped bit for one that ends before it, which after a checkpoint is a database with old and new pages, each of
+// them sound by its own checksum. So the mark names the WAL (by its salts) and its frames; a WAL of that name with fewer sound frames, or
+// with a header that is not sound, has been damaged.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "server/base/disk.h"
+#include "server/base/result.h"
+
+namespace strata::cluster {
+
+// All block.
+
+// Makes the WAL of `database` and a mark for its first `frames` frames durable. No frames: nothing to do. Errors: io, no_space.
+Result<> mark_checkpoint(Disk& disk, const std::string& database, std::uint64_t frames);
+// Durably, when all was moved and before the WAL is emptied. Errors: io.
+Result<> remove_checkpoint_mark(Disk& disk, const std::string& database);
+// Sound frames of the WAL up to the last commit; 0 without a WAL. Errors: io.
+Result<std::uint64_t> sound_wal_frames(Disk& disk, const std::string& database);
+// Before the database is opened. Errors: corrupt (the database and its WAL do not belong together any more), io.
+Result<> verify_checkpoint_mark(Disk& disk, const std::string& database);
+
+}  // namespace strata::cluster
