@@ -192,7 +192,7 @@ Task<Result<>> MetaOpening::replay() {
 // Each crash would leave another segment of the log behind if openings did not trim it.
 Task<> MetaOpening::make_durable() {
     for (auto& replica : replicas_) {
-        const auto whole = co_await pool_->run([&replica] { return replica->checkpoint(true); });
+        const auto whole = co_await pool_->run([&replica] { return replica->checkpoint(); });
         if (whole && *whole) durable_.insert(replica->store());
     }
 }

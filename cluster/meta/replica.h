@@ -42,8 +42,8 @@ public:
     // Writer: see StateMachine::apply.
     Result<> apply(std::uint64_t first, std::span<const Command* const> commands) { return machine_->apply(first, commands); }
     // Writer: moves the WAL into the database and syncs it: true if nothing was left over because of readers; then all that is applied is
-    // durable. `truncate`: empties the WAL's file, too. Errors: io, corrupt, no_space.
-    Result<bool> checkpoint(bool truncate);
+    // durable. Errors: io, corrupt, no_space.
+    Result<bool> checkpoint();
     // Pages in the WAL after the last commit.
     std::uint64_t wal_pages() const { return wal_pages_.load(std::memory_order_relaxed); }
 
@@ -59,7 +59,6 @@ private:
     friend class ReplicaCopy;
     Replica(StoreDisk place, Random& random, DatabaseCache cache);
     Result<> start(SqliteConnection connection);
-    Result<bool> move_wal(int mode);
     Result<std::unique_ptr<RowReader>> take_reader();
     void give_back(std::unique_ptr<RowReader> reader);
 

@@ -219,7 +219,7 @@ Task<Result<bool>> SqliteMetaStore::checkpoint(MemberPtr member) {
     LogIndex reached = 0;
     CO_TRY(whole, co_await member->pool->run([&member, &reached] {
         reached = member->replica->state().applied;
-        return member->replica->checkpoint(false);
+        return member->replica->checkpoint();
     }));
     if (whole) {
         member->checkpointed.store(reached, std::memory_order_relaxed);
