@@ -56,7 +56,7 @@ Connection::Connection(Service& service, ConnectionMetrics& metrics, TaskGroup& 
       group_(group),
       stream_(std::move(stream)),
       executor_(stream_->executor()),
-      records_(*service.parts.buffers, record_size_max),
+      records_(*service.parts.buffers, record_size_max, &service.unfinished_bytes),
       first_deadline_(service.runtime.clock->now() + service.config.first_timeout) {
     state_.id = id;
     state_.remote = stream_->remote();

@@ -19,6 +19,7 @@ Service::Service(Config c, Runtime r, Parts p)
       server_owner(config.server_owner.empty() ? fmt::format("strata-{:016x}", volume_hash) : config.server_owner),
       session_bytes(config.session_bytes_max),
       state_bytes(config.state_bytes_max),
+      unfinished_bytes(parts.buffers->limit_bytes() / 4),
       clients(sessions, *parts.files, config.lease, config.clients_max),
       grace(*parts.records) {}
 

@@ -68,6 +68,7 @@ struct Service {
     Timestamp started;                 // wall time
     std::string server_owner;          // so_major_id and scope: the same from every node that serves this group
     Quota session_bytes, state_bytes;  // outlive what takes shares of them
+    Quota unfinished_bytes;            // of the buffers: large records of which a part is here
     SessionTable sessions;
     ClientTable clients;
     Grace grace;

@@ -78,24 +78,19 @@ void write_denied(Compound& compound, const vfs::Lock& conflict, XdrWriter& out)
     compound.keep_error_body = true;
 }
 
-NfsStatus check_grace(const Compound& compound, bool reclaim, const Client& client) {
-    const auto& grace = compound.service.grace;
-    if (!reclaim) return grace.active() ? NfsStatus::grace : NfsStatus::ok;
-    if (!grace.active() || client.reclaim_complete.load(std::memory_order_relaxed)) return NfsStatus::no_grace;
-    return grace.may_reclaim(client.owner) ? NfsStatus::ok : NfsStatus::reclaim_bad;
-}
-
 // The lock-owner's state of the open's file, made if it has none. Client::mutex is held. Null: too many owners, or a 4.0 lock-owner that
 // is not in step.
 std::shared_ptr<State> lock_state_of(Compound& compound, Client& client, const std::shared_ptr<State>& open, const LockArgs& args,
                                      NfsStatus& status) {
     auto& owners = client.lock_owners;
     const bool known = owners.find(args.owner) != owners.end();
-    const auto owner = find_or_make_owner(compound.service.state_bytes, owners, args.owner, compound.service.runtime.clock->now(), true);
-    if (owner == nullptr) {
-        status = NfsStatus::resource;
+    const auto found_owner =
+        find_or_make_owner(compound.service.state_bytes, owners, args.owner, compound.service.runtime.clock->now(), true);
+    if (!found_owner) {
+        status = to_status(found_owner.error());
         return nullptr;
     }
+    const auto& owner = *found_owner;
     if (compound.minor_version == 0) {
         // The first LOCK for a file comes with the open-owner's sequence; the lock-owner's own goes on from where it says it is.
         if (known && owner->started && args.lock_seqid != owner->seqid && args.lock_seqid != owner->seqid + 1) {
@@ -110,7 +105,7 @@ std::shared_ptr<State> lock_state_of(Compound& compound, Client& client, const s
     auto share = share_for_state(compound.service.state_bytes, client, *owner);
     if (!share) {
         if (!known) owners.erase(owner->name);
-        status = NfsStatus::resource;
+        status = to_status(share.error());
         return nullptr;
     }
     auto state = std::make_shared<State>();
@@ -170,12 +165,13 @@ Task<Service::Courtesy> clear_courtesy(Compound& compound, const vfs::Lock& held
 
 Task<NfsStatus> lock(Compound& compound, OwnedState& owned, const LockArgs& args, XdrWriter& out) {
     auto status = check_range(args.range);
-    if (status == NfsStatus::ok) status = check_grace(compound, args.reclaim, *owned.client);
+    if (status == NfsStatus::ok) status = check_grace(compound, *owned.client, args.reclaim);
     if (status != NfsStatus::ok) co_return status;
     for (int round = 0; round < courtesy_rounds; ++round) {
         vfs::Lock denied;
         status = try_lock(compound, owned, args, denied, out);
-        if (status == NfsStatus::resource && co_await compound.service.make_room()) continue;
+        // All together hold too much; what the client alone has too much of is `resource`.
+        if (status == NfsStatus::delay && co_await compound.service.make_room()) continue;
         if (status != NfsStatus::denied) co_return status;
         const auto courtesy = co_await clear_courtesy(compound, denied, owned.client->id);
         if (courtesy == Service::Courtesy::ended) continue;

@@ -25,18 +25,6 @@ struct Opening {
     bool confirm = false;  // the owner has yet to be confirmed (4.0)
 };
 
-// Reclaims before everybody else (RFC 8881, 8.4.2.1).
-NfsStatus check_grace(const Compound& compound, const OpenArgs& args, const Client& client) {
-    const auto& grace = compound.service.grace;
-    const bool done = client.reclaim_complete.load(std::memory_order_relaxed);
-    if (args.claim != Claim::previous) {
-        if (grace.active()) return NfsStatus::grace;
-        return compound.minor_version > 0 && !done ? NfsStatus::grace : NfsStatus::ok;
-    }
-    if (done || !grace.active()) return NfsStatus::no_grace;
-    return grace.may_reclaim(client.owner) ? NfsStatus::ok : NfsStatus::reclaim_bad;
-}
-
 // Client::mutex is held. Registers the open, or widens the owner's open of the same file.
 Result<> enter(Compound& compound, Opening& opening, const OpenArgs& args, const OpenedFile& opened, std::unique_ptr<vfs::Pin>& pin,
                vfs::Holder* conflict) {
@@ -58,11 +46,10 @@ Result<> enter(Compound& compound, Opening& opening, const OpenArgs& args, const
         state->deny = deny;
         state->id.seqid = next_seqid(state->id.seqid);
     } else {
-        auto share = share_for_state(compound.service.state_bytes, client, *opening.owner);
-        if (!share) return fail(Errc::too_many);
+        TRY(share, share_for_state(compound.service.state_bytes, client, *opening.owner));
         TRY(open, files.open(opened.file.id, client.holder(*opening.owner), args.access, args.deny, conflict));
         state = std::make_shared<State>();
-        state->share = std::move(*share);
+        state->share = std::move(share);
         state->id = client.new_stateid(1);
         state->file = opened.file.id;
         state->owner = opening.owner;
@@ -107,7 +94,7 @@ Task<NfsStatus> register_open(Compound& compound, Opening& opening, const OpenAr
             entered = enter(compound, opening, args, opened, *pinned, &conflict);
         }
         if (entered) co_return NfsStatus::ok;
-        if (entered.error() == Errc::too_many && co_await service.make_room()) continue;
+        if (entered.error() == Errc::no_memory && co_await service.make_room()) continue;
         if (!(entered.error() == Errc::share_conflict)) co_return to_status(entered.error());
         const bool other_nfs = conflict.protocol == vfs::Protocol::nfs && conflict.client != opening.client->id;
         const auto courtesy = other_nfs ? co_await service.end_if_courtesy(conflict.client) : Service::Courtesy::alive;
@@ -148,7 +135,7 @@ void write_result(Compound& compound, const Opening& opening, const OpenArgs& ar
 
 Task<NfsStatus> open(Compound& compound, Opening& opening, OpenArgs& args, XdrWriter& out) {
     if (args.fault != NfsStatus::ok) co_return args.fault;
-    auto status = check_grace(compound, args, *opening.client);
+    auto status = check_grace(compound, *opening.client, args.claim == Claim::previous);
     if (status != NfsStatus::ok) co_return status;
     OpenedFile opened;
     if (args.create) status = co_await ensure_record(compound, opening, args);
@@ -196,13 +183,16 @@ Task<NfsStatus> op_open(Compound& compound, XdrReader& in, XdrWriter& out) {
         opening.client = compound.session->client;
     }
     for (;;) {
+        auto owner = Result<std::shared_ptr<Owner>>();
         {
             std::lock_guard lock(opening.client->mutex);
-            opening.owner = find_or_make_owner(compound.service.state_bytes, opening.client->open_owners, args.owner,
-                                               compound.service.runtime.clock->now(), !v40);
+            owner = find_or_make_owner(compound.service.state_bytes, opening.client->open_owners, args.owner,
+                                       compound.service.runtime.clock->now(), !v40);
         }
-        if (opening.owner != nullptr) break;
-        if (!co_await compound.service.make_room()) co_return NfsStatus::resource;
+        opening.owner = owner ? *owner : nullptr;
+        if (owner) break;
+        // No sequence has counted it: an error that 4.0 does not count, either.
+        if (owner.error() == Errc::too_many || !co_await compound.service.make_room()) co_return NfsStatus::resource;
     }
     if (v40) restart_unconfirmed(*opening.client, *opening.owner, args.seqid);
     OwnerSequence sequence;

@@ -33,9 +33,19 @@ std::span<std::byte> RecordReader::space() {
     return {base_ + end_, buffer_.size() - end_};
 }
 
+// A slab for a record that is not whole yet; empty: the pool's bound, or that of unfinished records, is reached.
+Slice RecordReader::allocate(std::size_t bytes, Quota::Share& share) {
+    if (unfinished_ == nullptr) return pool_->allocate(bytes);
+    auto taken = unfinished_->take(bytes > buffer_size ? record_max_ : buffer_size);
+    if (!taken) return {};
+    auto slab = pool_->allocate(bytes);
+    if (slab.size() != 0) share = std::move(*taken);
+    return slab;
+}
+
 std::span<std::byte> RecordReader::large_space() {
     if (large_.size() == 0) {
-        large_ = pool_->allocate(large_size_);
+        large_ = allocate(large_size_, large_share_);
         if (large_.size() == 0) return {};
         large_received_ = end_ - at_;
         std::memcpy(large_.writable().data(), base_ + at_, large_received_);
@@ -65,6 +75,7 @@ RecordReader::Next RecordReader::next(Slice& record) {
         } else if (large_size_ != 0) {
             if (large_.size() == 0 || large_received_ < large_size_) return Next::need_more;
             fragment = std::exchange(large_, Slice());
+            large_share_ = {};
             large_size_ = large_received_ = 0;
             last = large_last_;
         } else {
@@ -76,13 +87,13 @@ RecordReader::Next RecordReader::next(Slice& record) {
             if (size > record_max_ - assembled_ || fragments_ >= fragments_max) return Next::bad;
             const auto present = end_ - at_ - mark_size;
             const bool large = size + mark_size > buffer_size;
-            if (present < size && large && present >= large_share) {
+            if (present < size && large && present >= large_present_min) {
                 at_ += mark_size;
                 large_size_ = size;
                 large_last_ = last;
                 return Next::need_more;
             }
-            wanted_ = mark_size + (large ? large_share : size);
+            wanted_ = mark_size + (large ? large_present_min : size);
             if (present < size) return Next::need_more;
             fragment = buffer_.sub(at_ + mark_size, size);
             at_ += mark_size + size;
@@ -96,8 +107,10 @@ RecordReader::Next RecordReader::next(Slice& record) {
 // Room for so many bytes of the record in all.
 bool RecordReader::reserve_assembly(std::size_t bytes) {
     if (assembly_.size() >= bytes) return true;
-    auto larger = pool_->allocate(std::min(record_max_, std::max({bytes, buffer_size, 4 * assembly_.size()})));
+    Quota::Share share;
+    auto larger = allocate(std::min(record_max_, std::max({bytes, buffer_size, 4 * assembly_.size()})), share);
     if (larger.size() == 0) return false;
+    assembly_share_ = std::move(share);
     if (assembled_ != 0) std::memcpy(larger.writable().data(), assembly_.data(), assembled_);
     assembly_ = std::move(larger);
     return true;
@@ -122,6 +135,7 @@ RecordReader::Next RecordReader::hand_over(Slice fragment, bool last, Slice& rec
     if (!last) return Next::need_more;
     record = assembly_.sub(0, assembled_);
     assembly_ = Slice();
+    assembly_share_ = {};
     assembled_ = 0;
     fragments_ = 0;
     assembling_ = false;

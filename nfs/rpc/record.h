@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 
+#include "nfs/state/quota.h"
 #include "server/base/buffer.h"
 
 namespace strata::nfs {
@@ -15,8 +16,10 @@ namespace strata::nfs {
 // Not thread-safe. Holds a buffer only while bytes of an incomplete record, or space offered by space(), need one.
 class RecordReader {
 public:
-    // `record_max`: bytes of one record, all fragments together; at most the pool's largest slice.
-    RecordReader(BufferPool& pool, std::size_t record_max) : pool_(&pool), record_max_(record_max) {}
+    // `record_max`: bytes of one record, all fragments together; at most the pool's largest slice. `unfinished`: what large records that
+    // are not whole yet may take of the pool, on all connections together: who begins many and ends none leaves the rest to others.
+    RecordReader(BufferPool& pool, std::size_t record_max, Quota* unfinished = nullptr)
+        : pool_(&pool), record_max_(record_max), unfinished_(unfinished) {}
 
     // Where the next bytes of the stream are to be received. Empty: the pool's bound is reached; try again later.
     std::span<std::byte> space();
@@ -39,15 +42,18 @@ public:
 private:
     Next hand_over(Slice fragment, bool last, Slice& record);
     bool reserve_assembly(std::size_t bytes);
+    Slice allocate(std::size_t bytes, Quota::Share& share);
     std::span<std::byte> large_space();
 
     static constexpr std::size_t buffer_size = 64 * 1024;
     // So much of a large record has to be here before it gets a slab of its own: a word of four bytes alone pins no megabyte.
-    static constexpr std::size_t large_share = 16 * 1024;
+    static constexpr std::size_t large_present_min = 16 * 1024;
     static constexpr std::uint32_t fragments_max = 4096;  // some clients cut at 4 KiB
 
     BufferPool* pool_;
     std::size_t record_max_;
+    Quota* unfinished_;
+    Quota::Share large_share_, assembly_share_;  // of it
     Slice buffer_;
     std::byte* base_ = nullptr;
     std::size_t at_ = 0, end_ = 0;  // unread bytes of buffer_

@@ -52,6 +52,14 @@ NfsStatus find_state(Compound& compound, Stateid stateid, FoundState& out, Seqid
     return status;
 }
 
+NfsStatus check_grace(const Compound& compound, const Client& client, bool reclaim) {
+    const auto& grace = compound.service.grace;
+    const bool done = client.reclaim_complete.load(std::memory_order_relaxed);
+    if (!reclaim) return grace.active() || (compound.minor_version > 0 && !done) ? NfsStatus::grace : NfsStatus::ok;
+    if (done || !grace.active()) return NfsStatus::no_grace;
+    return grace.may_reclaim(client.owner) ? NfsStatus::ok : NfsStatus::reclaim_bad;
+}
+
 NfsStatus check_stateid_seqid(const Compound& compound, const Stateid& given, const Stateid& current) {
     if (given.seqid == current.seqid || (compound.minor_version != 0 && given.seqid == 0)) return NfsStatus::ok;
     // The difference as a signed number: seqids wrap.

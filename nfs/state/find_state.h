@@ -29,4 +29,8 @@ NfsStatus check_stateid_seqid(const Compound& compound, const Stateid& given, co
 // The client of a 4.0 request that names one by its id. Errors: stale_clientid, expired.
 NfsStatus find_client(Compound& compound, ClientId id, std::shared_ptr<Client>& out);
 
+// May `client` take an open or a lock that is new, or (`reclaim`) that it had before the restart? Reclaims come before everybody else,
+// and a 4.1 client's own before its new ones (RFC 8881, 8.4.2.1 and 18.51.3). Errors: grace, no_grace, reclaim_bad.
+NfsStatus check_grace(const Compound& compound, const Client& client, bool reclaim);
+
 }  // namespace strata::nfs

@@ -86,13 +86,13 @@ NfsStatus OwnerSequence::end(Compound& compound, NfsStatus status, const XdrWrit
     return status;
 }
 
-std::shared_ptr<Owner> find_or_make_owner(Quota& quota, std::map<std::string, std::shared_ptr<Owner>, std::less<>>& owners,
-                                          std::string_view name, Instant now, bool confirmed) {
+Result<std::shared_ptr<Owner>> find_or_make_owner(Quota& quota, std::map<std::string, std::shared_ptr<Owner>, std::less<>>& owners,
+                                                  std::string_view name, Instant now, bool confirmed) {
     auto found = owners.find(name);
     if (found == owners.end()) {
-        if (owners.size() >= owners_max) return nullptr;
+        if (owners.size() >= owners_max) return fail(Errc::too_many);
         auto share = quota.take(owner_bytes + 2 * name.size());
-        if (!share) return nullptr;
+        if (!share) return fail(Errc::no_memory);
         auto owner = std::make_shared<Owner>();
         owner->share = std::move(*share);
         owner->name = name;
@@ -103,9 +103,11 @@ std::shared_ptr<Owner> find_or_make_owner(Quota& quota, std::map<std::string, st
     return found->second;
 }
 
-std::optional<Quota::Share> share_for_state(Quota& quota, const Client& client, const Owner& owner) {
-    if (client.states.size() >= states_max) return std::nullopt;
-    return quota.take(state_bytes + owner.name.size());
+Result<Quota::Share> share_for_state(Quota& quota, const Client& client, const Owner& owner) {
+    if (client.states.size() >= states_max) return fail(Errc::too_many);
+    auto share = quota.take(state_bytes + owner.name.size());
+    if (!share) return fail(Errc::no_memory);
+    return std::move(*share);
 }
 
 void detach_state(Client& client, const std::shared_ptr<State>& state) {

@@ -6,12 +6,12 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include "nfs/compound.h"
 #include "nfs/state/client.h"
+#include "server/base/result.h"
 
 namespace strata::nfs {
 
@@ -37,12 +37,13 @@ private:
     NfsStatus status_ = NfsStatus::ok;
 };
 
-// The owner of that name, made if there is none. Client::mutex is held. Null: the client, or all together (`quota`), have too many.
-std::shared_ptr<Owner> find_or_make_owner(Quota& quota, std::map<std::string, std::shared_ptr<Owner>, std::less<>>& owners,
-                                          std::string_view name, Instant now, bool confirmed);
+// The owner of that name, made if there is none. Client::mutex is held. Errors: too_many (the client has), no_memory (all together
+// have: `quota`).
+Result<std::shared_ptr<Owner>> find_or_make_owner(Quota& quota, std::map<std::string, std::shared_ptr<Owner>, std::less<>>& owners,
+                                                  std::string_view name, Instant now, bool confirmed);
 
-// A share of the service's state_bytes for a new state of `owner`. Nothing: the client, or all together, have too many.
-std::optional<Quota::Share> share_for_state(Quota& quota, const Client& client, const Owner& owner);
+// A share of the service's state_bytes for a new state of `owner`. Errors: the same.
+Result<Quota::Share> share_for_state(Quota& quota, const Client& client, const Owner& owner);
 
 // Takes a state out of its client and owner. Client::mutex is held; the State's last reference is to go after it is released.
 void detach_state(Client& client, const std::shared_ptr<State>& state);

@@ -97,11 +97,14 @@ struct FileStateTable::LockCounts {
     std::map<Client, std::size_t> by_client;
     std::size_t total = 0;
 
-    bool full(const Holder& holder) {
+    // Is there room for one more of `holder` in a file that has `in_file`?
+    Result<> room(const Holder& holder, std::size_t in_file) {
+        if (in_file >= limits.file) return fail(Errc::too_many);
         std::lock_guard lock(mutex);
-        if (total >= limits.all) return true;
         const auto found = by_client.find({holder.protocol, holder.client});
-        return found != by_client.end() && found->second >= limits.client;
+        if (found != by_client.end() && found->second >= limits.client) return fail(Errc::too_many);
+        if (total >= limits.all) return fail(Errc::no_memory);
+        return {};
     }
     void change(const Holder& holder, std::size_t before, std::size_t after) {
         if (before == after) return;
@@ -203,9 +206,9 @@ Result<> FileStateTable::lock(FileId file, const Lock& wanted, Lock* conflict) {
     }
     auto& locks = it->second.locks;
     const auto before = locks.size();
-    if (before >= counts_->limits.file || counts_->full(wanted.holder)) {
+    if (auto room = counts_->room(wanted.holder, before); !room) {
         s.drop_if_empty(it);
-        return fail(Errc::too_many);
+        return room;
     }
     carve(locks, wanted.holder, wanted.range);
     merge(locks, wanted);
@@ -231,9 +234,9 @@ Result<> FileStateTable::unlock(FileId file, const Holder& holder, ByteRange ran
     if (it == s.files.end()) return {};
     auto& locks = it->second.locks;
     const auto before = locks.size();
-    if (before >= counts_->limits.file || counts_->full(holder)) {
+    if (auto room = counts_->room(holder, before); !room) {
         const bool splits = std::ranges::any_of(locks, [&](const Lock& l) { return inside(range, l.range) && l.holder == holder; });
-        if (splits) return fail(Errc::too_many);
+        if (splits) return room;
     }
     carve(locks, holder, range);
     counts_->change(holder, before, locks.size());

@@ -112,10 +112,11 @@ public:
     bool is_open(FileId file) const;
 
     // NFS locks: advisory between NFS owners; a new lock of the same owner replaces, splits and merges its old ones (POSIX).
-    // Errors: locked (`conflict` tells which), too_many (a bound of LockLimits), invalid_argument (no bytes).
+    // Errors: locked (`conflict` tells which), too_many (the file, or the client, has all it may), no_memory (all
+    // together have), invalid_argument (no bytes).
     Result<> lock(FileId file, const Lock& wanted, Lock* conflict);
     Result<> test(FileId file, const Lock& wanted, Lock* conflict) const;
-    // Errors: too_many (the lock would split, and there are too many already); then nothing is unlocked.
+    // Errors: too_many, no_memory (the lock would split, and there are too many already); then nothing is unlocked.
     Result<> unlock(FileId file, const Holder& holder, ByteRange range);
     bool holds_locks(FileId file, const Holder& holder) const;
     void release_locks(FileId file, const Holder& holder);

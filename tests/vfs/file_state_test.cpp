@@ -103,21 +103,21 @@ TEST(FileState, releasing_an_owner_leaves_the_locks_of_others) {
 }
 
 TEST(FileState, locks_are_bounded_for_a_file_a_client_and_all) {
-    const auto fill = [](FileStateTable& table, std::uint64_t client, FileId in, std::size_t count) {
+    const auto fill = [](FileStateTable& table, std::uint64_t client, FileId in, std::size_t count, Errc error) {
         for (std::size_t i = 0; i < count; ++i) EXPECT_TRUE(table.lock(in, shared_lock(holder(client), 2 * i, 1), nullptr));
         const auto more = table.lock(in, shared_lock(holder(client), 2 * count, 1), nullptr);
         ASSERT_FALSE(more);
-        EXPECT_EQ(more.error().code, Errc::too_many);
+        EXPECT_EQ(more.error().code, error);
     };
     FileStateTable by_file({.file = 5, .client = 100, .all = 100});
-    fill(by_file, 1, file, 5);
+    fill(by_file, 1, file, 5, Errc::too_many);
     EXPECT_FALSE(by_file.lock(file, shared_lock(holder(2), 0, 1), nullptr));
     EXPECT_TRUE(by_file.lock({8, 1}, shared_lock(holder(1), 0, 1), nullptr));
     FileStateTable by_client({.file = 100, .client = 5, .all = 100});
-    fill(by_client, 1, file, 5);
+    fill(by_client, 1, file, 5, Errc::too_many);
     EXPECT_TRUE(by_client.lock(file, shared_lock(holder(2), 0, 1), nullptr));
     FileStateTable by_all({.file = 100, .client = 100, .all = 5});
-    fill(by_all, 1, file, 5);
+    fill(by_all, 1, file, 5, Errc::no_memory);
     EXPECT_FALSE(by_all.lock({8, 1}, shared_lock(holder(2), 0, 1), nullptr));
     // What goes makes room.
     by_all.release_locks(file, holder(1));

@@ -172,5 +172,30 @@ TEST(RecordReader, fragments_wait_for_memory_to_be_put_together) {
     EXPECT_TRUE(reader.idle());
 }
 
+TEST(RecordReader, unfinished_large_records_are_bounded_together) {
+    BufferPool pool(64 << 20);
+    Quota unfinished(1 << 20);
+    RecordReader first(pool, 1 << 20, &unfinished), second(pool, 1 << 20, &unfinished);
+    ByteVector stream;
+    add_fragment(stream, 300000, 1, true);
+    const auto begin = [&](RecordReader& reader) {
+        std::memcpy(reader.space().data(), stream.data(), 40000);
+        reader.received(40000);
+        Slice record;
+        EXPECT_EQ(reader.next(record), RecordReader::Next::need_more);
+        return !reader.space().empty();
+    };
+    EXPECT_TRUE(begin(first));
+    EXPECT_FALSE(begin(second));
+    const auto rest = first.space();
+    ASSERT_GE(rest.size(), stream.size() - 40000);
+    std::memcpy(rest.data(), stream.data() + 40000, stream.size() - 40000);
+    first.received(stream.size() - 40000);
+    Slice record;
+    EXPECT_EQ(first.next(record), RecordReader::Next::record);
+    EXPECT_EQ(unfinished.used(), 0u);
+    EXPECT_FALSE(second.space().empty());
+}
+
 }  // namespace
 }  // namespace strata::nfs

@@ -189,5 +189,26 @@ TEST_F(FewClients, ids_and_stateids_do_not_count_up) {
     EXPECT_NE(load_be32(&g.stateid.other[8]), load_be32(&f.stateid.other[8]) + 1);
 }
 
+TEST(ClientTable, who_found_a_client_before_another_replaced_it_sees_that_it_is_gone) {
+    SessionTable sessions;
+    vfs::FileStateTable files;
+    ClientTable table(sessions, files, 10s, 10);
+    table.begin(1, 42);
+    const Instant now{1'000'000'000};
+    const auto first = table.exchange_id({.owner = "host"}, now).client;
+    const auto second = table.exchange_id({.owner = "host"}, now).client;
+    ASSERT_TRUE(first && second);
+    EXPECT_TRUE(first->gone);
+    EXPECT_EQ(table.confirm(first), nullptr);
+    EXPECT_FALSE(first->confirmed);
+    EXPECT_EQ(table.confirmed_of(1, "host"), nullptr);
+    table.confirm(second);
+    EXPECT_EQ(table.confirmed_of(1, "host"), second);
+    EXPECT_TRUE(table.was_ours(first->id));
+    const auto third = table.exchange_id({.owner = "host", .verifier = to_verifier(9)}, now).client;
+    EXPECT_EQ(table.confirm(third), second);
+    EXPECT_TRUE(second->gone);
+}
+
 }  // namespace
 }  // namespace strata::nfs

@@ -96,7 +96,7 @@ TEST_F(Locks, reclaims_outside_grace_are_refused) {
 
 class FewLocks : public Locks {
 protected:
-    FewLocks() { lock_limits = {.file = 4, .client = 4, .all = 4}; }
+    FewLocks() { lock_limits = {.file = 100, .client = 100, .all = 4}; }
 };
 
 TEST_F(FewLocks, locks_without_bound_are_delayed_until_some_go) {

@@ -188,5 +188,14 @@ TEST_F(Version40, operations_of_later_versions_are_illegal) {
     EXPECT_EQ(wire->call(Ops(9).putrootfh()).status, NfsStatus::minor_vers_mismatch);
 }
 
+TEST_F(Version40, a_client_that_asks_for_its_id_again_leaves_nothing_when_it_goes) {
+    set_client();
+    EXPECT_EQ(server->service().clients.size(), 1u);
+    pass(config.lease * 2);
+    EXPECT_EQ(server->service().clients.size(), 0u);
+    set_client();
+    EXPECT_EQ(server->service().clients.size(), 1u);
+}
+
 }  // namespace
 }  // namespace strata::nfs
