@@ -108,13 +108,6 @@ Result<> mark_checkpoint(Disk& disk, const std::string& database, std::uint64_t 
     return replace_file(disk, mark_of(database), mark);
 }
 
-Result<> remove_checkpoint_mark(Disk& disk, const std::string& database) {
-    const auto removed = disk.remove(mark_of(database));
-    if (!removed && removed.error() == Errc::not_found) return {};
-    CHECK_OK(removed);
-    return disk.sync_folder(database.substr(0, database.rfind('/')));
-}
-
 Result<std::uint64_t> sound_wal_frames(Disk& disk, const std::string& database) {
     TRY(wal, scan(disk, database));
     return wal.frames;

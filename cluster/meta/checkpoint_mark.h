@@ -19,8 +19,6 @@ namespace strata::cluster {
 
 // Makes the WAL of `database` and a mark for its first `frames` frames durable. No frames: nothing to do. Errors: io, no_space.
 Result<> mark_checkpoint(Disk& disk, const std::string& database, std::uint64_t frames);
-// Durably, when all was moved and before the WAL is emptied. Errors: io.
-Result<> remove_checkpoint_mark(Disk& disk, const std::string& database);
 // Sound frames of the WAL up to the last commit; 0 without a WAL. Errors: io.
 Result<std::uint64_t> sound_wal_frames(Disk& disk, const std::string& database);
 // Before the database is opened. Errors: corrupt (the database and its WAL do not belong together any more), io.

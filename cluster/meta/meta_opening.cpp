@@ -209,17 +209,17 @@ Task<Result<>> MetaOpening::replay() {
 // Each crash would leave another segment of the log behind if openings did not trim it.
 Task<> MetaOpening::make_durable() {
     for (auto& replica : replicas_) {
-        const auto whole = co_await pool_->run([&replica] { return replica->checkpoint(true); });
+        const auto whole = co_await pool_->run([&replica] { return replica->checkpoint(); });
         if (whole && *whole) durable_.insert(replica->store());
     }
 }
 
 // SQLite's log may have to be moved into the database first: it must not grow by all of ours.
 Result<> MetaOpening::apply_with_room(Replica& replica, LogIndex first, std::span<const Command* const> commands) {
-    if (replica.wal_pages() >= config_.wal_pages_max) (void)replica.checkpoint(true);
+    if (replica.wal_pages() >= config_.wal_pages_max) (void)replica.checkpoint();
     auto done = replica.apply(first, commands);
     if (done || done.error() != Errc::no_space) return done;
-    (void)replica.checkpoint(true);
+    (void)replica.checkpoint();
     done = replica.apply(first, commands);
     if (!done && done.error() == Errc::no_space) {
         return fail(Errc::no_space,

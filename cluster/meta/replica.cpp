@@ -66,7 +66,7 @@ Result<> Replica::start(SqliteConnection connection) {
 
 // On a full disk the WAL stays as it is, and is made durable itself.
 Result<> Replica::make_durable() {
-    const auto whole = checkpoint(true);
+    const auto whole = checkpoint();
     if (whole && *whole) return {};
     if (whole) return fail(Errc::busy, "the database on " + description() + " is in use");
     if (whole.error() != Errc::no_space) return fail(whole.error());
@@ -81,18 +81,12 @@ Result<std::uint64_t> Replica::free_bytes() {
     return space.free_bytes + (found ? pages->number(0) * database_page_size : 0);
 }
 
-Result<bool> Replica::checkpoint(bool truncate) {
+// Never TRUNCATE: what a power cut leaves of a WAL that is being emptied may be its beginning alone, and SQLite would put these old pages
+// before the database's. A WAL that was moved begins anew with the next commit, and its file grows no more.
+Result<bool> Replica::checkpoint() {
     CHECK_OK(mark_checkpoint(*place_.disk, database_path, wal_pages()));
-    TRY(whole, move_wal(SQLITE_CHECKPOINT_PASSIVE));
-    if (!whole || !truncate) return whole;
-    // What a power cut leaves of a file that was being emptied would not be what the mark says.
-    CHECK_OK(remove_checkpoint_mark(*place_.disk, database_path));
-    return move_wal(SQLITE_CHECKPOINT_TRUNCATE);
-}
-
-Result<bool> Replica::move_wal(int mode) {
     int in_wal = 0, moved = 0;
-    const int code = sqlite3_wal_checkpoint_v2(connection_->handle(), "main", mode, &in_wal, &moved);
+    const int code = sqlite3_wal_checkpoint_v2(connection_->handle(), "main", SQLITE_CHECKPOINT_PASSIVE, &in_wal, &moved);
     if ((code & 0xff) == SQLITE_BUSY) return false;
     if (code != SQLITE_OK) return fail(connection_->error(code));
     const bool whole = in_wal == moved;

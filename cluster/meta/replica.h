@@ -42,8 +42,8 @@ public:
     // Writer: see StateMachine::apply.
     Result<> apply(std::uint64_t first, std::span<const Command* const> commands) { return machine_->apply(first, commands); }
     // Writer: moves the WAL into the database and syncs it: true if nothing was left over because of readers; then all that is applied is
-    // durable. `truncate`: empties the WAL's file, too. Errors: io, corrupt, no_space.
-    Result<bool> checkpoint(bool truncate);
+    // durable. Errors: io, corrupt, no_space.
+    Result<bool> checkpoint();
     // Writer: what the database could still grow by: free space of the disk and free pages within the database.
     Result<std::uint64_t> free_bytes();
     // Pages in the WAL after the last commit.
@@ -62,7 +62,6 @@ private:
     Replica(StoreDisk place, Random& random, DatabaseCache cache);
     Result<> start(SqliteConnection connection);
     Result<> make_durable();
-    Result<bool> move_wal(int mode);
     Result<std::unique_ptr<RowReader>> take_reader();
     void give_back(std::unique_ptr<RowReader> reader);
 

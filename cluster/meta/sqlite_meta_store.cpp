@@ -192,7 +192,7 @@ Task<> SqliteMetaStore::apply_to(MemberPtr member) {
         });
         if (!done && passes(done.error()) && !tasks_.stopping()) {
             log_.warning("metadata wait to be applied", {{"store", member->place.disk->description()}, {"error", to_string(done.error())}});
-            (void)co_await member->pool->run([&member] { return member->replica->checkpoint(true); });  // what the log took may be enough
+            (void)co_await member->pool->run([&member] { return member->replica->checkpoint(); });  // what the log took may be enough
             co_await runtime_.clock->sleep_for(no_space_pause);
             if (tasks_.stopping()) break;
             continue;
@@ -246,7 +246,7 @@ Task<Result<bool>> SqliteMetaStore::checkpoint(MemberPtr member) {
     LogIndex reached = 0;
     auto done = co_await member->pool->run([&member, &reached] {
         reached = member->replica->state().applied;
-        return member->replica->checkpoint(false);
+        return member->replica->checkpoint();
     });
     if (!done) {
         if (passes(done.error())) {

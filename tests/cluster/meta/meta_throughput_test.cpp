@@ -94,7 +94,7 @@ TEST(MetaThroughput, of_one_database_without_the_log) {
         std::vector<const Command*> batch;
         for (; at < commands.size() && batch.size() < 4096; ++at) batch.push_back(&commands[at]);
         ASSERT_TRUE((*replica)->apply((*replica)->state().applied + 1, batch));
-        if ((*replica)->wal_pages() > 16384) ASSERT_TRUE((*replica)->checkpoint(false));
+        if ((*replica)->wal_pages() > 16384) ASSERT_TRUE((*replica)->checkpoint());
     }
     report(world.runtime(), "creates applied, one database", static_cast<double>(wanted()));
     EXPECT_EQ((*replica)->state().inode_count, wanted() + 1);

@@ -42,7 +42,7 @@ TEST(Replica, equals_the_model_after_a_random_workload) {
         for (std::uint64_t i = world.random().below(20) + 1; i > 0; --i) commands.push_back(workload.next());
         ASSERT_TRUE(apply_all(*replica, commands));
         if (batch % 17 == 0) {
-            const auto whole = replica->checkpoint(false);
+            const auto whole = replica->checkpoint();
             ASSERT_TRUE(whole) << to_string(whole.error());
             EXPECT_TRUE(*whole);
         }
@@ -92,7 +92,7 @@ TEST(Replica, a_flipped_bit_in_the_database_is_found_by_the_read_that_meets_it) 
     std::vector<Command> commands;
     for (int i = 0; i < 500; ++i) commands.push_back(workload.next());
     ASSERT_TRUE(apply_all(*replica, commands));
-    ASSERT_TRUE(replica->checkpoint(true));
+    ASSERT_TRUE(replica->checkpoint());
     ASSERT_EQ(disk->flip_bits(database_path, 1), 1);
     const auto found = replica->read([](RowReader& reader) -> Result<MetaTables> {
         auto tables = read_tables(reader);
@@ -124,7 +124,7 @@ TEST(Replica, a_power_cut_leaves_a_whole_prefix_of_the_batches) {
             ASSERT_TRUE(apply_all(*replica, commands));
             applied.push_back(replica->state().applied);
             after.push_back(workload.tables());
-            if (world.random().below(8) == 0 && *replica->checkpoint(false)) checkpointed = replica->state().applied;
+            if (world.random().below(8) == 0 && *replica->checkpoint()) checkpointed = replica->state().applied;
         }
         disk->power_cut();
         replica.reset();
@@ -155,7 +155,7 @@ TEST(Replica, a_copy_made_while_the_source_goes_on_is_the_snapshot_of_its_start)
     EXPECT_EQ((*copy)->applied(), 300u);
     for (bool done = false; !done;) {
         ASSERT_TRUE(apply_all(*source, {workload.next()}));
-        (void)source->checkpoint(false);
+        (void)source->checkpoint();
         const auto step = (*copy)->step(3);
         ASSERT_TRUE(step) << to_string(step.error());
         done = *step;

@@ -98,8 +98,9 @@ bool ContentOracle::adopt(std::string_view actual, bool* lost) {
 bool ContentOracle::see(std::string_view actual) {
     for (auto it = possible_.rbegin(); it != possible_.rend(); ++it) {
         if (*it->content != actual) continue;
-        // Later than the change that did not happen: its acknowledgement, by that of a later one, must not remove this.
+        // The change may not have happened: then it put an end to nothing, and the acknowledgement of a later one must not say so.
         const Possible seen{it->content, possible_.back().position};
+        for (auto& possible : possible_) possible.position = seen.position;
         possible_.push_back(seen);
         return true;
     }
