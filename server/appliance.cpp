@@ -45,7 +45,12 @@ std::size_t open_segments_for(std::uint64_t descriptors) { return std::clamp<std
 
 }  // namespace
 
-Appliance::Appliance(SystemRuntime& system, Config config, Log log) : system_(system), config_(std::move(config)), log_(std::move(log)) {}
+Appliance::Appliance(SystemRuntime& system, Config config, Log log, OpenDisk open_disk, StorageConfig storage)
+    : system_(system),
+      config_(std::move(config)),
+      log_(std::move(log)),
+      open_disk_(std::move(open_disk)),
+      storage_config_(std::move(storage)) {}
 
 Appliance::~Appliance() = default;
 
@@ -65,7 +70,7 @@ Task<Result<>> Appliance::start() {
     buffers_ = std::make_unique<BufferPool>(memory.network + memory.dirty + memory.blocks);
 
     CO_CHECK_OK(refuse_unmounted(config_.data, NodeFile::path));
-    StorageConfig storage;
+    StorageConfig storage = storage_config_;
     storage.data = config_.data;
     storage.stores = config_.stores;
     storage.policy = config_.policy;
@@ -74,7 +79,7 @@ Task<Result<>> Appliance::start() {
     storage.volume.nodes_max = memory.nodes;
     storage.volume.data.dirty_bytes_max = memory.dirty;
     storage.volume.data.cache_bytes_max = memory.blocks;
-    CO_TRY(opened, co_await Storage::open(ctx, system_.runtime(), &open_exclusive_disk, std::move(storage)));
+    CO_TRY(opened, co_await Storage::open(ctx, system_.runtime(), open_disk_, std::move(storage)));
     storage_ = std::move(opened);
 
     CommitPoint commit_point;

@@ -25,7 +25,8 @@ namespace strata {
 // Order of opening: data folder, stores, metadata, file system, shares, NFS, control socket. Closing goes backwards.
 class Appliance {
 public:
-    Appliance(SystemRuntime& system, Config config, Log log);
+    // `open_disk` is the way to every folder; of `storage` counts what no setting of `config` says: the sizes and times of its parts.
+    Appliance(SystemRuntime& system, Config config, Log log, OpenDisk open_disk = &open_exclusive_disk, StorageConfig storage = {});
     ~Appliance();  // after stop()
 
     // Serves when it returns. Errors: whatever a person has to mend, with where and what to do.
@@ -48,6 +49,8 @@ private:
     SystemRuntime& system_;
     Config config_;
     Log log_;
+    OpenDisk open_disk_;
+    StorageConfig storage_config_;
     Credentials superuser_ = Credentials::superuser();
     std::unique_ptr<BufferPool> buffers_;
     std::unique_ptr<Storage> storage_;

@@ -16,11 +16,6 @@ constexpr std::uint32_t share_access_both = 3;
 constexpr std::uint32_t share_access_want_no_delegation = 0x0400;
 constexpr std::uint32_t guarded4 = 1;
 
-void put_stateid(XdrWriter& out, const Stateid& stateid) {
-    out.u32(stateid.seqid);
-    out.fixed(stateid.other);
-}
-
 void put_bitmap(XdrWriter& out, const Bitmap& bitmap) {
     out.u32(static_cast<std::uint32_t>(bitmap.size()));
     for (const std::uint32_t word : bitmap) out.u32(word);
@@ -42,6 +37,11 @@ void put_open_head(XdrWriter& out, std::uint32_t access, std::uint64_t clientid,
 }
 
 }  // namespace
+
+void put_stateid(XdrWriter& out, const Stateid& stateid) {
+    out.u32(stateid.seqid);
+    out.fixed(stateid.other);
+}
 
 XdrWriter Ops::op(Op code) {
     XdrWriter out(bytes_);
@@ -188,12 +188,12 @@ Prefix Prefix::null_call() {
     return prefix;
 }
 
-Prefix Prefix::bare(const Credential& credential) {
+Prefix Prefix::bare(const Credential& credential, std::uint32_t minor_version) {
     Prefix prefix;
     prefix.call_header(1, &credential);
     XdrWriter out(prefix.bytes_);
     out.u32(0);  // no tag
-    out.u32(1);  // minor version
+    out.u32(minor_version);
     prefix.ops_at_ = prefix.bytes_.size();
     out.u32(0);
     return prefix;

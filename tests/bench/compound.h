@@ -40,6 +40,9 @@ public:
     Ops& reclaim_complete();
     Ops& append(View bytes);
 
+    // Begins an operation that has no encoder here; its arguments are what the caller writes next.
+    XdrWriter op(Op code);
+
     [[nodiscard]] View bytes() const { return bytes_; }
     [[nodiscard]] std::uint32_t count() const { return count_; }
     [[nodiscard]] std::size_t size() const { return bytes_.size(); }
@@ -54,8 +57,6 @@ public:
     void patch(std::size_t at, View bytes) { std::memcpy(bytes_.data() + at, bytes.data(), bytes.size()); }
 
 private:
-    XdrWriter op(Op code);
-
     Bytes bytes_;
     std::uint32_t count_ = 0;
 };
@@ -66,8 +67,8 @@ public:
     // NULL: the whole request.
     static Prefix null_call();
 
-    // COMPOUND without SEQUENCE, for EXCHANGE_ID and its like.
-    static Prefix bare(const Credential& credential);
+    // COMPOUND without SEQUENCE, for EXCHANGE_ID and its like, and for all of NFSv4.0.
+    static Prefix bare(const Credential& credential, std::uint32_t minor_version = 1);
 
     // COMPOUND that begins with SEQUENCE. `highest_slot`: the highest slot this client uses.
     static Prefix sequenced(const Credential& credential, const SessionId& session, std::uint32_t highest_slot);
@@ -123,6 +124,7 @@ bool read_sequence(XdrReader& in, const SessionId& session, std::uint32_t slot, 
 void expect_op(XdrReader& in, Op op);
 
 Stateid read_stateid(XdrReader& in);
+void put_stateid(XdrWriter& out, const Stateid& stateid);
 
 // The results of operations, each with its header.
 Bytes read_getfh(XdrReader& in);

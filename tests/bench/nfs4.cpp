@@ -37,6 +37,7 @@ std::string status_text(std::uint32_t status) {
         {10006, "SERVERFAULT"},
         {10007, "BADTYPE"},
         {10008, "DELAY"},
+        {10010, "DENIED"},
         {10011, "EXPIRED"},
         {10013, "GRACE"},
         {10015, "SHARE_DENIED"},
@@ -48,6 +49,7 @@ std::string status_text(std::uint32_t status) {
         {10023, "STALE_STATEID"},
         {10024, "OLD_STATEID"},
         {10025, "BAD_STATEID"},
+        {10026, "BAD_SEQID"},
         {10032, "ATTRNOTSUPP"},
         {10036, "BADXDR"},
         {10038, "OPENMODE"},
@@ -85,12 +87,24 @@ std::string op_text(std::uint32_t op) {
         case Op::create: return "CREATE";
         case Op::getattr: return "GETATTR";
         case Op::getfh: return "GETFH";
+        case Op::link: return "LINK";
+        case Op::lock: return "LOCK";
+        case Op::locku: return "LOCKU";
         case Op::lookup: return "LOOKUP";
+        case Op::lookupp: return "LOOKUPP";
         case Op::open: return "OPEN";
+        case Op::open_confirm: return "OPEN_CONFIRM";
         case Op::putfh: return "PUTFH";
         case Op::putrootfh: return "PUTROOTFH";
         case Op::read: return "READ";
         case Op::readdir: return "READDIR";
+        case Op::remove: return "REMOVE";
+        case Op::rename: return "RENAME";
+        case Op::renew: return "RENEW";
+        case Op::savefh: return "SAVEFH";
+        case Op::setattr: return "SETATTR";
+        case Op::setclientid: return "SETCLIENTID";
+        case Op::setclientid_confirm: return "SETCLIENTID_CONFIRM";
         case Op::write: return "WRITE";
         case Op::bind_conn_to_session: return "BIND_CONN_TO_SESSION";
         case Op::exchange_id: return "EXCHANGE_ID";

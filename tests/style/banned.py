@@ -6,7 +6,7 @@ import re
 from source_tree import Finding, line_of, search_all
 
 # The places where the real world is: the runtime, its simulated twin, load generators, and programs that play a client.
-WORLD = ("server/base/", "tests/base/", "tests/sim/", "tests/bench/", "tests/interop/")
+WORLD = ("server/base/", "tests/base/", "tests/sim/", "tests/bench/", "tests/stress/", "tests/interop/")
 RUNTIME = ("server/base/",)
 
 # (pattern, what to do instead, places that may)
