@@ -162,14 +162,17 @@ void Server::ended(std::uint64_t id) {
 
 Task<Result<>> Server::stop(Instant deadline) {
     std::vector<std::shared_ptr<Connection>> open;
+    std::vector<std::unique_ptr<Listener>> listeners;
     {
         std::lock_guard lock(mutex_);
         stopping_ = true;
-        for (auto& listener : listeners_) listener->close();
+        listeners.swap(listeners_);
         for (auto& [id, weak] : connections_) {
             if (auto connection = weak.lock()) open.push_back(std::move(connection));
         }
     }
+    // Not under the mutex: it waits for a stream that is just being given to serve(), which takes the mutex.
+    for (auto& listener : listeners) listener->close();
     for (auto& connection : open) Connection::drain(std::move(connection));
     open.clear();
     auto& clock = *service_.runtime.clock;
