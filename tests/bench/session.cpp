@@ -190,6 +190,10 @@ void Session::destroy() {
     BareOps session(Op::destroy_session);
     session.out().fixed(id_);
     Reply reply = call_bare(socket_, bare_, ++xid_, session);
+    for (int i = 0; i < retries_max && reply.status == nfs4err_delay; ++i) {  // another connection has a request under way
+        std::this_thread::sleep_for(retry_pause);
+        reply = call_bare(socket_, bare_, ++xid_, session);
+    }
     expect_op(reply.results, Op::destroy_session);
     BareOps client(Op::destroy_clientid);
     client.out().u64(clientid_);

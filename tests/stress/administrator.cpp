@@ -30,7 +30,8 @@ void Administrator::ask_status(const ServedVolume& volume) {
     for (int i = 0; !ending_; ++i) {
         const auto answer = volume.ask({{"command", i % 2 == 0 ? "status" : "metrics"}});
         if (!answer) ADD_FAILURE() << "status: " << to_string(answer.error());
-        if (answer && i % 2 == 0) EXPECT_EQ(answer->at("stores").as_array().size(), std::size_t{store_count});
+        // One may be missing: it is just being replaced.
+        if (answer && i % 2 == 0) EXPECT_GE(answer->at("stores").as_array().size(), std::size_t{store_count - 1});
         std::this_thread::sleep_for(status_pause);
     }
 }

@@ -201,6 +201,7 @@ TEST(StressConnections, clients_come_and_go_while_others_work_and_the_server_end
         ASSERT_EQ(first.make_directory(first.share(), "work"), ok);
         Facts facts;
         ASSERT_EQ(first.lookup(first.share(), "work", facts, &directory), ok);
+        first.close(first.open(directory, "contested"));
         first.session().destroy();
     }
     std::atomic<bool> stopping{false};
