@@ -45,7 +45,7 @@ std::size_t open_segments_for(std::uint64_t descriptors) { return std::clamp<std
 
 }  // namespace
 
-Appliance::Appliance(SystemRuntime& system, Config config, Log log, OpenDisk open_disk, StorageConfig storage)
+Appliance::Appliance(SystemRuntime& system, Config config, Log log, OpenDisk open_disk, std::optional<StorageConfig> storage)
     : system_(system),
       config_(std::move(config)),
       log_(std::move(log)),
@@ -62,6 +62,17 @@ Context Appliance::internal() const {
     return ctx;
 }
 
+StorageConfig Appliance::fitting_storage() const {
+    const MemoryPlan memory = plan_memory(config_.memory_mib);
+    StorageConfig storage;
+    storage.segments.segment_bytes = config_.segment_mib * mebi;
+    storage.segments.open_segments_max = open_segments_for(descriptor_limit());
+    storage.volume.nodes_max = memory.nodes;
+    storage.volume.data.dirty_bytes_max = memory.dirty;
+    storage.volume.data.cache_bytes_max = memory.blocks;
+    return storage;
+}
+
 Task<Result<>> Appliance::start() {
     const Context ctx = internal();
     const MemoryPlan memory = plan_memory(config_.memory_mib);
@@ -70,15 +81,10 @@ Task<Result<>> Appliance::start() {
     buffers_ = std::make_unique<BufferPool>(memory.network + memory.dirty + memory.blocks);
 
     CO_CHECK_OK(refuse_unmounted(config_.data, NodeFile::path));
-    StorageConfig storage = storage_config_;
+    StorageConfig storage = storage_config_ ? *storage_config_ : fitting_storage();
     storage.data = config_.data;
     storage.stores = config_.stores;
     storage.policy = config_.policy;
-    storage.segments.segment_bytes = config_.segment_mib * mebi;
-    storage.segments.open_segments_max = open_segments_for(descriptor_limit());
-    storage.volume.nodes_max = memory.nodes;
-    storage.volume.data.dirty_bytes_max = memory.dirty;
-    storage.volume.data.cache_bytes_max = memory.blocks;
     CO_TRY(opened, co_await Storage::open(ctx, system_.runtime(), open_disk_, std::move(storage)));
     storage_ = std::move(opened);
 

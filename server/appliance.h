@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <boost/json/object.hpp>
@@ -25,8 +26,10 @@ namespace strata {
 // Order of opening: data folder, stores, metadata, file system, shares, NFS, control socket. Closing goes backwards.
 class Appliance {
 public:
-    // `open_disk` is the way to every folder; of `storage` counts what no setting of `config` says: the sizes and times of its parts.
-    Appliance(SystemRuntime& system, Config config, Log log, OpenDisk open_disk = &open_exclusive_disk, StorageConfig storage = {});
+    // `open_disk` is the way to every folder. `storage` has sizes and times of its parts in place of those that fit this machine;
+    // folders and policy are `config`'s.
+    Appliance(SystemRuntime& system, Config config, Log log, OpenDisk open_disk = &open_exclusive_disk,
+              std::optional<StorageConfig> storage = std::nullopt);
     ~Appliance();  // after stop()
 
     // Serves when it returns. Errors: whatever a person has to mend, with where and what to do.
@@ -41,6 +44,7 @@ public:
     Task<Error> failed();
 
 private:
+    StorageConfig fitting_storage() const;
     Task<Result<boost::json::object>> answer(const boost::json::object& request);
     Task<Result<>> open_nfs(const Context& ctx);
     Task<> reap_orphans_after_grace();
@@ -50,7 +54,7 @@ private:
     Config config_;
     Log log_;
     OpenDisk open_disk_;
-    StorageConfig storage_config_;
+    std::optional<StorageConfig> storage_config_;
     Credentials superuser_ = Credentials::superuser();
     std::unique_ptr<BufferPool> buffers_;
     std::unique_ptr<Storage> storage_;

@@ -199,8 +199,8 @@ Prefix Prefix::bare(const Credential& credential, std::uint32_t minor_version) {
     return prefix;
 }
 
-Prefix Prefix::sequenced(const Credential& credential, const SessionId& session, std::uint32_t highest_slot) {
-    Prefix prefix = bare(credential);
+Prefix Prefix::sequenced(const Credential& credential, const SessionId& session, std::uint32_t highest_slot, std::uint32_t minor_version) {
+    Prefix prefix = bare(credential, minor_version);
     XdrWriter out(prefix.bytes_);
     out.u32(static_cast<std::uint32_t>(Op::sequence));
     out.fixed(session);

@@ -71,7 +71,8 @@ public:
     static Prefix bare(const Credential& credential, std::uint32_t minor_version = 1);
 
     // COMPOUND that begins with SEQUENCE. `highest_slot`: the highest slot this client uses.
-    static Prefix sequenced(const Credential& credential, const SessionId& session, std::uint32_t highest_slot);
+    static Prefix sequenced(const Credential& credential, const SessionId& session, std::uint32_t highest_slot,
+                            std::uint32_t minor_version = 1);
 
     [[nodiscard]] std::size_t size() const { return bytes_.size(); }
 

@@ -113,6 +113,8 @@ std::string op_text(std::uint32_t op) {
         case Op::sequence: return "SEQUENCE";
         case Op::destroy_clientid: return "DESTROY_CLIENTID";
         case Op::reclaim_complete: return "RECLAIM_COMPLETE";
+        case Op::deallocate: return "DEALLOCATE";
+        case Op::clone: return "CLONE";
     }
     return "operation " + std::to_string(op);
 }

@@ -44,6 +44,8 @@ enum class Op : std::uint32_t {
     sequence = 53,
     destroy_clientid = 57,
     reclaim_complete = 58,
+    deallocate = 62,
+    clone = 71,
 };
 
 constexpr std::uint32_t nfs4_ok = 0;

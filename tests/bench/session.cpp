@@ -58,10 +58,10 @@ Reply call_bare(Socket& socket, const Prefix& prefix, std::uint32_t xid, const B
 }  // namespace
 
 Session::Session(const Target& target, std::string_view owner, std::uint32_t slots, std::uint32_t session_slots, std::uint32_t source)
-    : socket_(target.address, source), bare_(Prefix::bare(target.credential)) {
+    : socket_(target.address, source), bare_(Prefix::bare(target.credential, target.minor_version)) {
     exchange_id(owner);
     create_session(session_slots);
-    prefix_ = Prefix::sequenced(target.credential, id_, session_slots - 1);
+    prefix_ = Prefix::sequenced(target.credential, id_, session_slots - 1, target.minor_version);
     sequences_.assign(slots, 1);
     call(Ops().reclaim_complete());
 }

@@ -20,6 +20,7 @@ struct Target {
     Address address;
     Credential credential;
     std::string path;  // of the share, "/bench"
+    std::uint32_t minor_version = 1;
 };
 
 // The results of a COMPOUND, read from the first after SEQUENCE.

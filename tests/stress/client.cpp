@@ -281,6 +281,33 @@ void Client::set_size(View handle, const Stateid& stateid, std::uint64_t size) {
     expect_op(reply.results, Op::setattr);
 }
 
+void Client::deallocate(View handle, const Stateid& stateid, std::uint64_t offset, std::uint64_t length) {
+    Ops ops;
+    XdrWriter out = ops.putfh(handle).op(Op::deallocate);
+    put_stateid(out, stateid);
+    out.u64(offset);
+    out.u64(length);
+    auto reply = session_.call(ops);
+    expect_op(reply.results, Op::putfh);
+    expect_op(reply.results, Op::deallocate);
+}
+
+void Client::clone(const bench::OpenFile& from, const bench::OpenFile& to, std::uint64_t offset, std::uint64_t length) {
+    Ops ops;
+    ops.putfh(from.handle).op(Op::savefh);
+    XdrWriter out = ops.putfh(to.handle).op(Op::clone);
+    put_stateid(out, from.stateid);
+    put_stateid(out, to.stateid);
+    out.u64(offset);
+    out.u64(offset);
+    out.u64(length);
+    auto reply = session_.call(ops);
+    expect_op(reply.results, Op::putfh);
+    expect_op(reply.results, Op::savefh);
+    expect_op(reply.results, Op::putfh);
+    expect_op(reply.results, Op::clone);
+}
+
 std::uint32_t Client::lock(const bench::OpenFile& file, Lock range, Stateid& held) {
     const bool new_owner = held.other == Stateid{}.other;
     Ops ops;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Client: one NFSv4.1 client with a session of its own, and the calls that the stress tests make. Used by one thread.
+// Client: one NFSv4.2 client with a session of its own, and the calls that the stress tests make. Used by one thread.
 //
 // A call that may rightly fail gives its status; every other failure is thrown as bench::Failure.
 #pragma once
@@ -67,6 +67,9 @@ public:
     bench::Verifier write(View handle, const Stateid& stateid, std::uint64_t offset, View data, bool stable);
     bench::Verifier commit(View handle);
     void set_size(View handle, const Stateid& stateid, std::uint64_t size);
+    // NFSv4.2: bytes that read as zeros from now on; and the blocks of one file put into another, sharing what stores them.
+    void deallocate(View handle, const Stateid& stateid, std::uint64_t offset, std::uint64_t length);
+    void clone(const bench::OpenFile& from, const bench::OpenFile& to, std::uint64_t offset, std::uint64_t length);
     // For writing; ok or denied. `held`: the lock-owner's stateid, made by its first lock of the open file.
     std::uint32_t lock(const bench::OpenFile& file, Lock range, Stateid& held);
     void unlock(const bench::OpenFile& file, Lock range, Stateid& held);

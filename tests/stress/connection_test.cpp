@@ -26,9 +26,9 @@ namespace {
 using bench::Choice;
 using namespace std::chrono_literals;
 
-constexpr int workers = 8, visitors = 12, visits = 12;
+constexpr int workers = 8, visitors = 12, visits = 12, callers = 3, calls_max = 10'000;
 constexpr int lease_seconds = 2;
-constexpr Lock contested{0, 8};
+constexpr std::uint32_t contested_ranges = 6;
 constexpr auto lock_pause = 20ms;
 constexpr int lock_tries_max = 3000;  // a minute: leases of those who left with the lock are long over then
 
@@ -65,6 +65,15 @@ void work(const ServedVolume& volume, View directory, int number, const std::ato
     }
 }
 
+// Connects again and again, also in the moment in which the server stops to listen.
+void call_until_nobody_listens(const bench::Target& target) {
+    try {
+        for (int i = 0; i < calls_max; ++i) const bench::Socket socket(target.address);
+    } catch (const bench::Failure&) {
+        return;
+    }
+}
+
 class Visitor {
 public:
     Visitor(const ServedVolume& volume, View directory, int number)
@@ -75,6 +84,7 @@ public:
 
     void play() {
         for (visit_ = 0; visit_ < visits; ++visit_) {
+            contested_ = {choice_.below(contested_ranges) * 8ULL, 8};
             switch (choice_.below(8)) {
                 case 0: say_nothing(); break;
                 case 1: say_half(); break;
@@ -105,15 +115,15 @@ private:
         Client client(target_, name());
         const auto file = client.open(directory_, "contested");
         Stateid lock;
-        lock_contested([&] { return client.lock(file, contested, lock); });
-        client.write(file.handle, lock, 0, Bytes(8), false);
+        lock_contested([&] { return client.lock(file, contested_, lock); });
+        client.write(file.handle, lock, contested_.offset, Bytes(8), false);
     }
 
     void lock_and_leave_v40() {
         ClientV40 client(target_, name());
         client.open(directory_, "contested");
-        lock_contested([&] { return client.lock(contested); });
-        client.write(0, Bytes(8));
+        lock_contested([&] { return client.lock(contested_); });
+        client.write(contested_.offset, Bytes(8));
         if (choice_.below(2) == 0) client.close();
     }
 
@@ -121,8 +131,8 @@ private:
         Client client(target_, name());
         const auto file = client.open(directory_, "contested");
         Stateid lock;
-        lock_contested([&] { return client.lock(file, contested, lock); });
-        client.unlock(file, contested, lock);
+        lock_contested([&] { return client.lock(file, contested_, lock); });
+        client.unlock(file, contested_, lock);
         client.close(file);
         client.session().destroy();
     }
@@ -151,12 +161,12 @@ private:
         Client client(target_, name());
         const auto file = client.open(directory_, "contested");
         Stateid lock;
-        lock_contested([&] { return client.lock(file, contested, lock); });
+        lock_contested([&] { return client.lock(file, contested_, lock); });
         Client again(target_, name());
         const auto reopened = again.open(directory_, "contested");
         Stateid relocked;
-        lock_contested([&] { return again.lock(reopened, contested, relocked); });
-        again.unlock(reopened, contested, relocked);
+        lock_contested([&] { return again.lock(reopened, contested_, relocked); });
+        again.unlock(reopened, contested_, relocked);
         again.close(reopened);
         again.session().destroy();
     }
@@ -188,6 +198,7 @@ private:
     Bytes directory_;
     int number_;
     int visit_ = 0;
+    Lock contested_;  // the range that this visit is about
     Choice choice_;
 };
 
@@ -216,6 +227,7 @@ TEST(StressConnections, clients_come_and_go_while_others_work_and_the_server_end
     }
     EXPECT_GT(done, 0u);
     stopping = true;
+    working.start(callers, "caller", [&](int) { call_until_nobody_listens(volume.target()); });
     EXPECT_TRUE(volume.stop());
     working.join();
 }

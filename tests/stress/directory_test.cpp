@@ -21,7 +21,7 @@ namespace {
 
 using bench::Choice;
 
-constexpr int clients = 20, operations = 150;
+constexpr int clients = 20, operations = 600;
 constexpr std::uint32_t file_names = 8, folder_names = 3;
 constexpr std::uint32_t type_directory = 2;
 
@@ -33,9 +33,10 @@ using Pair = std::array<Bytes, 2>;
 
 class DirectoryClient {
 public:
-    DirectoryClient(const ServedVolume& volume, const Pair& directories, int number)
+    DirectoryClient(const ServedVolume& volume, const Pair& directories, View archive, int number)
         : client_(volume.target(), "directory client " + std::to_string(number)),
           directories_(directories),
+          archive_(archive.begin(), archive.end()),
           choice_(static_cast<std::uint64_t>(number) + 1),
           own_("own" + std::to_string(number)) {}
 
@@ -51,7 +52,7 @@ private:
 
     void step() {
         Facts facts;
-        switch (choice_.below(14)) {
+        switch (choice_.below(15)) {
             case 0:
             case 1: client_.create_file(directory(), file()); break;
             case 2: client_.read_file(directory(), file()); break;
@@ -65,6 +66,7 @@ private:
             case 10: client_.remove(directory(), folder()); break;
             case 11: fill_folder(); break;
             case 12: list_one(); break;
+            case 13: use_archive(); break;
             default: keep_own_name(); break;
         }
     }
@@ -90,6 +92,17 @@ private:
             bench::fail("READDIR does not agree with what this client alone made or removed");
     }
 
+    // More files than memory holds: old ones have to be loaded again.
+    void use_archive() {
+        const auto name = [&](std::uint32_t i) { return own_ + "." + std::to_string(i); };
+        if (client_.create_file(archive_, name(archived_)) != ok) bench::fail("a file cannot be made");
+        const auto old = choice_.below(++archived_);
+        Facts facts;
+        if (client_.lookup(archive_, name(old), facts) != ok) bench::fail("a file that nobody removed is not there");
+        if (facts.size != 8 || facts.links != 1) bench::fail("a file that nobody changed is not what it was");
+        if (client_.read_file(archive_, name(old)) != ok) bench::fail("a file that nobody removed cannot be opened");
+    }
+
     // A name that only this client uses is exactly where it put it.
     void keep_own_name() {
         Facts facts;
@@ -112,6 +125,8 @@ private:
 
     Client client_;
     const Pair& directories_;
+    Bytes archive_;
+    std::uint32_t archived_ = 0;
     Choice choice_;
     std::string own_;
     const Bytes* own_place_ = nullptr;  // where it is now
@@ -174,14 +189,17 @@ TEST(StressDirectory, many_clients_work_on_the_same_names_and_agree_in_the_end) 
     Client first(volume.target(), "the first client");
     ASSERT_EQ(first.make_directory(first.share(), "a"), ok);
     ASSERT_EQ(first.make_directory(first.share(), "b"), ok);
+    ASSERT_EQ(first.make_directory(first.share(), "archive"), ok);
     Pair directories;
+    Bytes archive;
     std::array<Facts, 2> before;
+    ASSERT_EQ(first.lookup(first.share(), "archive", before[0], &archive), ok);
     ASSERT_EQ(first.lookup(first.share(), "a", before[0], directories.data()), ok);
     ASSERT_EQ(first.lookup(first.share(), "b", before[1], &directories[1]), ok);
     {
         Administrator administrator(volume);
         Crowd crowd;
-        crowd.start(clients, "client", [&](int i) { DirectoryClient(volume, directories, i).play(); });
+        crowd.start(clients, "client", [&](int i) { DirectoryClient(volume, directories, archive, i).play(); });
         crowd.join();
     }
     for (std::size_t i = 0; i < directories.size(); ++i) EXPECT_GT(first.facts(directories[i]).change, before[i].change);

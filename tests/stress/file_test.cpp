@@ -4,6 +4,8 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -24,8 +26,8 @@ namespace {
 
 using bench::Choice;
 
-constexpr int clients = 16, old_clients = 4, rounds = 40;
-constexpr int lost_store = 5;
+constexpr int clients = 16, old_clients = 4, rounds = 80;
+constexpr int lost_store = 5, rotten_store = 2;
 constexpr auto lock_pause_max_us = 4000;
 
 // The file: counters of eight bytes, some across the border of a block or a page; then a range of each client, which begin and end in
@@ -150,10 +152,19 @@ private:
 
     void use_own_file() {
         auto& choice = own_.choice();
-        if (choice.below(4) == 0) {
+        const auto what = choice.below(8);
+        if (what < 2) {
             const auto size = choice.below(100'000);
             client_.set_size(own_file_.handle, own_file_.stateid, size);
             own_.bytes().resize(size);
+        } else if (what == 2 && own_.bytes().size() > 1) {
+            const auto size = static_cast<std::uint32_t>(own_.bytes().size());
+            const auto at = choice.below(size - 1);
+            const auto count = 1 + choice.below(size - at);
+            client_.deallocate(own_file_.handle, own_file_.stateid, at, count);
+            std::ranges::fill_n(own_.bytes().begin() + at, count, std::byte{0});
+        } else if (what == 3) {
+            clone_own_file();
         } else {
             const auto at = choice.below(90'000);
             const auto data = own_.random_bytes(1 + choice.below(10'000));
@@ -163,6 +174,21 @@ private:
         const auto got = client_.read(own_file_.handle, own_file_.stateid, 0, 1 << 20);
         if (got.size() != own_.bytes().size()) bench::fail("a client's own file has another size than it gave it");
         own_.expect(0, got, "a client's own file");
+    }
+
+    // The clone keeps what the file held then, whatever is written to the file afterwards.
+    void clone_own_file() {
+        const auto clone = client_.open(directory_, "clone" + std::to_string(number_));
+        verify_clone(clone);
+        client_.set_size(clone.handle, clone.stateid, 0);
+        client_.clone(own_file_, clone, 0, 0);
+        clone_ = own_.bytes();
+        verify_clone(clone);
+        client_.close(clone);
+    }
+
+    void verify_clone(const bench::OpenFile& clone) {
+        if (client_.read(clone.handle, clone.stateid, 0, 1 << 20) != clone_) bench::fail("a clone does not hold what the file held");
     }
 
     // The end moves under everybody, but never into what others have.
@@ -185,6 +211,7 @@ private:
     int number_;
     Totals& totals_;
     Model range_, own_;
+    Bytes clone_;
     bench::OpenFile file_, own_file_;
     Stateid lock_;
 };
@@ -227,6 +254,23 @@ void expect_ranges(Client& client, const bench::OpenFile& file, const std::vecto
     }
 }
 
+// A bit here and there in the segments of one store: readers, the scrubber and repair meet it in the middle of their work.
+void damage(const std::string& store) {
+    Choice choice(7);
+    for (int i = 0; i < 40; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        for (const auto& entry : std::filesystem::directory_iterator(store + "/segments")) {
+            if (entry.path().extension() != ".seg") continue;
+            std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+            const auto at = static_cast<std::streamoff>(4096 + choice.below(500'000));
+            char byte = 0;
+            file.seekg(at).read(&byte, 1);
+            byte = static_cast<char>(byte ^ 1);
+            file.seekp(at).write(&byte, 1);
+        }
+    }
+}
+
 // In the middle of the work; then somebody puts another disk in its place.
 void lose_a_store(ServedVolume& volume, const Totals& totals) {
     for (int i = 0; i < 3000 && totals[0] < 30; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -259,6 +303,7 @@ TEST(StressFile, many_clients_lock_and_write_one_file_and_lose_nothing_while_a_s
             ranges[static_cast<std::size_t>(i)] = client.range();
         });
         crowd.start(old_clients, "old client", [&](int i) { play_old_client(volume, directory, i, totals); });
+        crowd.start(1, "bit rot", [&](int) { damage(volume.store_folder(rotten_store)); });
         crowd.start(1, "disk", [&](int) { lose_a_store(volume, totals); });
         crowd.join();
     }

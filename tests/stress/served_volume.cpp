@@ -27,9 +27,15 @@ std::future<T> spawn(SystemRuntime& system, Task<T> task) {
     return boost::asio::co_spawn(system.io().executor(0), std::move(task), boost::asio::use_future);
 }
 
-// What takes minutes or hours in a server's life happens many times while a test runs.
+// What takes minutes or hours in a server's life happens many times while a test runs, and nothing is small enough to stay in memory.
 StorageConfig hurried() {
     StorageConfig storage;
+    storage.segments.segment_bytes = 8 << 20;
+    storage.segments.open_segments_max = 8;
+    storage.volume.nodes_max = 1024;
+    storage.volume.directory_entries_max = 16;
+    storage.volume.data.dirty_bytes_max = 4 << 20;
+    storage.volume.data.cache_bytes_max = 2 << 20;
     storage.segments.upkeep_interval = 200ms;
     storage.segments.compact_below_percent = 80;
     storage.volume.data.dirty_age_max = 100ms;
@@ -79,7 +85,6 @@ void ServedVolume::start() {
     config.nfs_lease_seconds = config_.lease_seconds;
     config.nfs_grace_seconds = config_.grace_seconds;
     config.memory_mib = 256;
-    config.segment_mib = 8;
     const auto open_disk = [this](const std::string& folder, bool create) -> Result<std::unique_ptr<Disk>> {
         TRY(disk, open_exclusive_disk(folder, create));
         for (int i = 0; i < store_count; ++i) {
@@ -100,6 +105,7 @@ void ServedVolume::start() {
     target_.address = bench::parse_address(text_at(status->at("nfs").as_object(), "listen"));
     target_.credential = {.uid = owner_id, .gid = owner_id};
     target_.path = "/files";
+    target_.minor_version = 2;
 }
 
 Result<boost::json::object> ServedVolume::ask(const boost::json::object& request, Duration limit) const {
