@@ -27,7 +27,7 @@ namespace {
 using bench::Choice;
 
 constexpr int clients = 16, old_clients = 4, rounds = 80;
-constexpr int lost_store = 5, rotten_store = 2;
+constexpr int lost_store = 0, rotten_store = 4;
 constexpr auto lock_pause_max_us = 4000;
 
 // The file: counters of eight bytes, some across the border of a block or a page; then a range of each client, which begin and end in
