@@ -84,6 +84,7 @@ void ServedVolume::start() {
     config.nfs = {.v6 = false, .address = {127, 0, 0, 1}, .port = 0};
     config.nfs_lease_seconds = config_.lease_seconds;
     config.nfs_grace_seconds = config_.grace_seconds;
+    config.nfs_connections_max = config_.connections_max;
     config.memory_mib = 256;
     const auto open_disk = [this](const std::string& folder, bool create) -> Result<std::unique_ptr<Disk>> {
         TRY(disk, open_exclusive_disk(folder, create));

@@ -21,6 +21,7 @@ constexpr Duration stop_limit = 9s;  // what stratad gives itself between SIGTER
 struct ServedVolumeConfig {
     int lease_seconds = 60;
     int grace_seconds = 1;
+    std::uint32_t connections_max = 1000;
 };
 
 // Used by the test's own thread, except where noted. Background work comes in fractions of a second instead of hours.
