@@ -83,7 +83,10 @@ stage_build() {
     for preset in $presets; do
         targets=(all)
         # In a subshell, so that the table is printed however the build ends.
-        if [ "$preset" = release ]; then targets=(stratad); fi
+        case $preset in
+            release) targets=(stratad) ;;
+            tsan) targets=(stress_test) ;;
+        esac
         if ! (build "$preset" "${targets[@]}") >> "$log" 2>&1; then
             failed=$((failed + 1))
             build_ok=
@@ -114,7 +117,7 @@ run_ctest() { # PRESET CTEST-ARGUMENTS..
     while read -r name; do reasons+=("$stage: $name was skipped"); done \
         < <(sed -n 's/^[ \t]*[0-9]* - \(.*\) (\(Skipped\|Disabled\))$/\1/p' "$log")
     if [ "$bad" -gt 0 ]; then
-        grep -E '^(\[  FAILED|.*: Failure|.*ERROR: .*Sanitizer|.*runtime error:)' "$log" | sort | uniq -c | head -n 40 || true
+        grep -E '^(\[  FAILED|.*: Failure|.*(ERROR|WARNING): .*Sanitizer|.*runtime error:)' "$log" | sort | uniq -c | head -n 40 || true
         sed -n '/^The following tests FAILED/,$p' "$log" | head -n 40
     fi
 }
