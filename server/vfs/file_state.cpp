@@ -164,9 +164,9 @@ Result<> FileStateTable::change(Open& open, std::uint8_t access, std::uint8_t de
 }
 
 void FileStateTable::close(const Open& open) {
-    if (open.position_ == Open::nowhere) return;  // it never came in: only its maker knows it
     Shard& s = shard(open.file_);
     std::lock_guard lock(s.mutex);
+    if (open.position_ == Open::nowhere) return;  // it never came in; others' closes move the positions of those that did
     const auto it = s.files.find(open.file_);
     FileState& state = it->second;
     state.accesses.take(open.access_);
