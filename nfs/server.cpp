@@ -116,7 +116,8 @@ void Server::serve(std::unique_ptr<ByteStream> stream) {
     {
         std::lock_guard lock(mutex_);
         if (stopping_) return;
-        connections_.emplace(id, connection);
+        connection->on_end([this, id] { ended(id); });
+        connections_.emplace(id, Known{connection.get(), connection});
         const auto open = count_.fetch_add(1, std::memory_order_relaxed) + 1;
         const auto most = service_.config.connections_max;
         if (open >= most && !paused_) {
@@ -126,23 +127,23 @@ void Server::serve(std::unique_ptr<ByteStream> stream) {
         }
     }
     for (auto& one : unwanted) Connection::drain(std::move(one));
-    connection->on_end([this, id] { ended(id); });
     group_.spawn(executor, [connection = std::move(connection)] { return serve_connection(connection); });
 }
 
-// Of those that no client with a lease uses. mutex_ is held.
+// Of those that no client with a lease uses. mutex_ is held: no connection may end here, as its end takes the mutex. So only those that
+// are returned are held on to, and the caller lets go of them on their own executors.
 std::vector<std::shared_ptr<Connection>> Server::longest_idle(std::size_t count) const {
-    std::vector<std::pair<Instant, std::shared_ptr<Connection>>> idle;
-    for (const auto& [id, weak] : connections_) {
-        auto connection = weak.lock();
-        if (connection == nullptr) continue;
-        const auto since = connection->idle_since();
-        if (since != Instant::max()) idle.emplace_back(since, std::move(connection));
+    std::vector<std::pair<Instant, const std::weak_ptr<Connection>*>> idle;
+    for (const auto& [id, known] : connections_) {
+        const auto since = known.connection->idle_since();
+        if (since != Instant::max()) idle.emplace_back(since, &known.owner);
     }
     count = std::min(count, idle.size());
     std::ranges::partial_sort(idle, idle.begin() + static_cast<std::ptrdiff_t>(count), {}, [](const auto& e) { return e.first; });
     std::vector<std::shared_ptr<Connection>> out;
-    for (std::size_t i = 0; i < count; ++i) out.push_back(std::move(idle[i].second));
+    for (std::size_t i = 0; i < count; ++i) {
+        if (auto connection = idle[i].second->lock()) out.push_back(std::move(connection));
+    }
     return out;
 }
 
@@ -167,8 +168,8 @@ Task<Result<>> Server::stop(Instant deadline) {
         std::lock_guard lock(mutex_);
         stopping_ = true;
         listeners.swap(listeners_);
-        for (auto& [id, weak] : connections_) {
-            if (auto connection = weak.lock()) open.push_back(std::move(connection));
+        for (auto& [id, known] : connections_) {
+            if (auto connection = known.owner.lock()) open.push_back(std::move(connection));
         }
     }
     // Not under the mutex: it waits for a stream that is just being given to serve(), which takes the mutex.

@@ -44,6 +44,11 @@ private:
     Task<> keep_leases();
     Task<> visit_clients();
     void ended(std::uint64_t id);
+    // What connections_ knows of one. A connection takes itself out, under the mutex, before it is gone: under the mutex it is there.
+    struct Known {
+        const Connection* connection;
+        std::weak_ptr<Connection> owner;
+    };
     std::vector<std::shared_ptr<Connection>> longest_idle(std::size_t count) const;
 
     Service service_;
@@ -53,7 +58,7 @@ private:
     std::atomic<std::size_t> count_{0};
     std::mutex mutex_;  // guards what follows
     std::vector<std::unique_ptr<Listener>> listeners_;
-    std::unordered_map<std::uint64_t, std::weak_ptr<Connection>> connections_;
+    std::unordered_map<std::uint64_t, Known> connections_;
     bool paused_ = false;
     bool stopping_ = false;
 };
