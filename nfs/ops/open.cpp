@@ -15,6 +15,7 @@ namespace strata::nfs {
 namespace {
 
 constexpr std::uint32_t op_open_code = 18;
+constexpr int lookups_max = 8;  // of a name whose file is gone each time
 constexpr std::uint32_t result_confirm = 2, result_locktype_posix = 4;
 constexpr std::uint32_t delegate_none = 0, delegate_none_ext = 3, why_not_wanted = 0, why_resource = 2;
 
@@ -139,9 +140,15 @@ Task<NfsStatus> open(Compound& compound, Opening& opening, OpenArgs& args, XdrWr
     if (status != NfsStatus::ok) co_return status;
     OpenedFile opened;
     if (args.create) status = co_await ensure_record(compound, opening, args);
-    if (status == NfsStatus::ok) status = co_await find_or_create(compound, args, opened);
-    if (status == NfsStatus::ok && !args.create) status = co_await ensure_record(compound, opening, args);
-    if (status == NfsStatus::ok) status = co_await register_open(compound, opening, args, opened);
+    for (int round = 0; status == NfsStatus::ok; ++round) {
+        opened = {};
+        status = co_await find_or_create(compound, args, opened);
+        if (status == NfsStatus::ok && !args.create) status = co_await ensure_record(compound, opening, args);
+        if (status == NfsStatus::ok) status = co_await register_open(compound, opening, args, opened);
+        if (status == NfsStatus::ok) break;
+        // Somebody removed or replaced the file between the look at its name and now: the name is what was asked for.
+        if (status == NfsStatus::stale && args.claim == Claim::null && round < lookups_max) status = NfsStatus::ok;
+    }
     if (status != NfsStatus::ok) co_return status;
     if (opened.truncate) {
         vfs::SetAttributes truncate;

@@ -33,7 +33,7 @@ Task<NfsStatus> create(Compound& compound, OpenArgs& args, OpenedFile& out) {
     const auto dir = compound.current.id;
     vfs::CreateRequest request;
     request.mode = mode_of(args.how);
-    request.attributes = std::move(args.change.set);
+    request.attributes = args.change.set;  // kept: it may be asked again
     request.verifier = to_number(args.verifier);
     if (!request.attributes.mode) request.attributes.mode = 0600;
     // The size comes last: an existing file is truncated only when no open of somebody else denies it.
