@@ -27,7 +27,7 @@ namespace {
 using bench::Choice;
 using namespace std::chrono_literals;
 
-constexpr int workers = 8, visitors = 12, visits = 12, callers = 3, calls_max = 10'000;
+constexpr int workers = 8, visitors = 12, visits = 16, callers = 3, calls_max = 10'000;
 constexpr int lease_seconds = 2;
 constexpr int sitters = 3, seats = 25, connections_max = 90;
 constexpr auto sitting_time = 300ms;

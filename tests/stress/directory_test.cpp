@@ -21,7 +21,7 @@ namespace {
 
 using bench::Choice;
 
-constexpr int clients = 20, operations = 600;
+constexpr int clients = 20, operations = 1000;
 constexpr std::uint32_t file_names = 8, folder_names = 3;
 constexpr std::uint32_t type_directory = 2;
 
