@@ -92,7 +92,7 @@ Task<Result<>> Appliance::start() {
 
     tasks_.spawn(system_.io().executor(0), [this] { return reap_orphans_after_grace(); });
 
-    CO_TRY(hints, co_await mount_hints(request, storage_->fs(), shares, config_.nfs));
+    CO_TRY(hints, co_await mount_hints(request, storage_->fs(), shares, config_.nfs, default_address()));
     banner_ = fmt::format("ready: nfs {}, policy {}\n{}", config_.nfs.to_string(), storage_->policy().to_string(), hints);
     if (storage_->policy().full.m == 0) banner_ += "hint: policy single keeps one copy: damage is found, but a lost disk is lost\n";
     co_return Result<>{};

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -64,7 +65,7 @@ protected:
     template <class Done>
     bool until(Duration limit, Done done) const {
         SystemClock clock;
-        for (const Instant end = clock.now() + limit; clock.now() < end; ::usleep(10'000)) {
+        for (const Instant end = clock.now() + limit; clock.now() < end; ::poll(nullptr, 0, 10)) {
             if (done()) return true;
         }
         return done();
