@@ -26,7 +26,7 @@ holder_of() { # INODE
 
 describe_process() { # PID
     local words
-    words=$(tr '\0' ' ' < "/proc/$1/cmdline" 2> /dev/null | cut -c 1-120)
+    words=$(tr '[:cntrl:]' ' ' < "/proc/$1/cmdline" 2> /dev/null | cut -c 1-120)
     echo "process $1 (${words% })"
 }
 
