@@ -45,8 +45,8 @@ public:
             client.establish();
         }
         const auto after = heap_bytes();
-        std::printf("{\"sessions\": %zu, \"connections\": %zu, \"heap_bytes_per_session\": %.0f, \"simulated_stream_bytes\": %.0f}\n", count,
-                    server->connections(), static_cast<double>(after - before) / static_cast<double>(count),
+        std::printf("{\"sessions\": %zu, \"connections\": %zu, \"heap_bytes_per_session\": %.0f, \"simulated_stream_bytes\": %.0f}\n",
+                    count, server->connections(), static_cast<double>(after - before) / static_cast<double>(count),
                     static_cast<double>(before) / static_cast<double>(count));
         // A few at a time: the simulated world takes what goes on for long in one instant for a loop.
         for (std::size_t i = 0; i < count; ++i) {
