@@ -16,9 +16,6 @@ constexpr std::size_t gather_below = 256;           // a reader with less to do 
 constexpr Duration checkpoint_again_after = 200ms;  // when readers kept one from finishing
 constexpr Duration no_space_pause = 1s;
 
-// Nothing is lost by it: what was to be done is tried again.
-bool passes(const Error& error) { return error == Errc::no_space || error == Errc::too_many; }
-
 // A read on a pool: who waits for it may go before it ends.
 template <class Answer>
 struct PendingRead {
@@ -56,6 +53,7 @@ void SqliteMetaStore::start() {
         std::lock_guard lock(mutex_);
         choose_reader();
         members = members_;
+        open_ = true;
     }
     tasks_.spawn(runtime_.executor(), [this] { return write_log(); });
     tasks_.spawn(runtime_.executor(), [this] { return hurry_followers(); });

@@ -16,6 +16,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cluster/engine/local_log.h"
@@ -180,7 +181,9 @@ private:
     Task<Result<>> enter_membership();
     void leave_membership();
     Task<Result<>> publish(ReplicaManifest next);  // membership held
-    Task<std::vector<std::optional<Error>>> write_everywhere(const ReplicaManifest& manifest, std::vector<StoreDisk>& places);
+    // To the members that it lists, or to all others.
+    Task<std::vector<std::pair<Uuid, Error>>> write_manifests(const ReplicaManifest& manifest, bool listed);
+    void give_up(const Uuid& store, const Error& why);
     Task<> rebuild_lost();
     void postpone(Site& site) const;  // mutex held
     Instant next_rebuild() const;
@@ -219,6 +222,7 @@ private:
     std::uint64_t membership_turns_ = 0;
     Signal membership_free_;
     bool stopped_ = false;
+    bool open_ = false;  // set once, by start()
     Instant room_looked_at_;  // by has_room()
 };
 
