@@ -37,6 +37,7 @@ SqliteMetaStore::Site& SqliteMetaStore::site_of(const StoreDisk& place) {
 
 SqliteMetaStore::MemberPtr SqliteMetaStore::attach(StoreDisk place, std::shared_ptr<Replica> replica, LogIndex applied) {
     auto member = std::make_shared<Member>();
+    member->room = std::make_shared<Room>(reserve_ + place.reserved_bytes);
     member->place = std::move(place);
     member->replica = std::move(replica);
     member->pool = runtime_.make_pool("meta-apply", 1);
@@ -344,8 +345,16 @@ Task<Result<std::shared_ptr<Replica>>> SqliteMetaStore::copy_database(MemberPtr 
         if (!step) co_return fail(step.error());
         if (*step) break;
         if (tasks_.stopping()) co_return fail(Errc::cancelled);
+        // What is being copied holds the source's WAL as it is: it grows until the copy ends.
+        if (source->room->bytes <= 0 && source->replica->wal_pages() >= wal_too_long()) {
+            co_return fail(Errc::no_space, "copying the database would fill the disk of " + source->place.disk->description());
+        }
     }
-    co_return co_await target->pool->run([&copy, this] { return copy->finish(volume_.uuid, config_.cache); });
+    co_return co_await target->pool->run([&copy, this]() -> Result<std::shared_ptr<Replica>> {
+        TRY(replica, copy->finish(volume_.uuid, config_.cache));
+        CHECK_OK(replica->limit_wal(config_.wal_pages_max));
+        return replica;
+    });
 }
 
 Task<Result<>> SqliteMetaStore::build(MemberPtr member) {

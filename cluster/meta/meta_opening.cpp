@@ -164,6 +164,7 @@ Task<Result<>> MetaOpening::open_log() {
 Task<> MetaOpening::open_databases() {
     for (const auto& place : usable_) {
         auto replica = co_await pool_->run([&] { return Replica::open(place, *runtime_.random, newest_.volume, config_.cache); });
+        if (const auto limited = replica ? (*replica)->limit_wal(config_.wal_pages_max) : Result<>(); !limited) replica = fail(limited.error());
         if (replica) {
             replicas_.push_back(std::move(*replica));
         } else {
@@ -229,7 +230,7 @@ Result<> MetaOpening::apply_with_room(Replica& replica, LogIndex first, std::spa
     };
     bool smallest = false;
     for (auto count = commands.size(); !commands.empty();) {
-        if (replica.wal_pages() >= config_.wal_pages_max) CHECK_OK(checkpoint());
+        if (replica.unmoved_pages() >= config_.wal_pages_max) CHECK_OK(checkpoint());
         const auto done = replica.apply(first, commands.first(count));
         if (done) {
             first += count;
@@ -292,7 +293,7 @@ Task<Result<>> MetaOpening::take_over() {
         auto member = store.attach(*at, replica, replica->state().applied);
         member->checkpointed.store(durable_.contains(replica->store()) ? replica->state().applied : 0);
         member->counts = true;
-        co_await pool_->run([&] { SqliteMetaStore::measure_room(*member, store.reserve_); });
+        co_await pool_->run([&] { SqliteMetaStore::measure_room(*replica, *member->room); });
     }
     for (const auto& place : usable_) {
         const bool sound = std::ranges::any_of(replicas_, [&place](const auto& replica) { return replica->store() == place.store; });

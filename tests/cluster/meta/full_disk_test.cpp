@@ -159,7 +159,7 @@ TEST(FullMetadataDisk, a_member_that_was_full_when_the_power_went_is_not_taken_f
     ASSERT_TRUE(v.open());
     v.submit(100);
     ASSERT_TRUE(v.settle());
-    v.abandon();
+    ASSERT_TRUE(v.close());  // nothing to replay: only the manifest has to be written
     v.disks[1]->set_capacity(v.disks[1]->used_bytes());
     bool returned = false;
     TaskGroup opening;
@@ -171,7 +171,7 @@ TEST(FullMetadataDisk, a_member_that_was_full_when_the_power_went_is_not_taken_f
     v.world.run_for(5s);
     ASSERT_FALSE(returned) << "it waits for space";
     v.cut_power();
-    v.world.run(opening.wait(v.world.clock(), Instant::max()));
+    ASSERT_TRUE(v.world.run(opening.wait(v.world.clock(), Instant::max())));
     v.disks[1]->set_capacity(512 << 20);
     const auto opened = v.open();
     ASSERT_TRUE(opened) << to_string(opened.error());
@@ -216,6 +216,52 @@ TEST(FullMetadataDisk, one_full_disk_does_not_keep_the_volume_from_opening) {
     EXPECT_EQ(v.store->live_copies(), 2);
     v.expect_equal_replicas();
     EXPECT_EQ(v.compared, 2);
+}
+
+TEST(FullMetadataDisk, growth_is_answered_in_time_while_a_store_hangs) {
+    VolumeUnderTest v(75, 2, 2);
+    v.config.follower_delay = 1h;
+    ASSERT_TRUE(v.open());
+    v.submit(500);
+    ASSERT_TRUE(v.settle());
+    for (auto& disk : v.disks) disk->set_capacity(disk->used_bytes() + (1 << 20));
+    v.submit(1);
+    ASSERT_TRUE(v.settle());
+    v.world.run_for(1s);
+    v.disks[1]->set_latency(1h, 1h);
+    const auto begin = v.world.clock().now();
+    const auto admitted = v.world.run(v.store->admit_growth(v.ctx()), 10min);
+    ASSERT_FALSE(admitted);
+    EXPECT_EQ(admitted.error(), Errc::no_space);
+    EXPECT_LT(v.world.clock().now() - begin, 1min);
+    v.disks[1]->set_latency(0ns, 0ns);
+}
+
+TEST(FullMetadataDisk, what_does_not_fit_as_one_transaction_is_applied_in_smaller_ones) {
+    VolumeUnderTest v(76, 2, 2);
+    v.config.wal_pages_max = 50;
+    v.config.log_bytes_max = 64 << 20;
+    v.config.follower_delay = 10s;
+    v.config.follower_commands = 100'000;
+    ASSERT_TRUE(v.open());
+    const auto put_all = [&v](char content) {
+        for (InodeNumber number = 2; number < 3000; ++number) {
+            InodeRow row;
+            row.number = number;
+            row.symlink = std::string(500, content);
+            v.last = v.store->submit({PutInode{row}});
+        }
+        ASSERT_TRUE(v.settle());
+    };
+    put_all('a');
+    v.world.run_for(30s);
+    v.last = v.store->submit({PutRecord{{"t", "k", "v"}}});  // begins the write-ahead logs anew
+    v.world.run_for(30s);
+    put_all('b');
+    for (auto& disk : v.disks) disk->set_capacity(disk->used_bytes() + (256 << 10));
+    v.world.run_for(120s);
+    EXPECT_EQ(v.store->live_copies(), 2);
+    for (const auto& replica : v.store->replicas()) EXPECT_EQ(replica.applied, v.last);
 }
 
 }  // namespace
