@@ -186,11 +186,12 @@ Result<> MetaOpening::drop_hopeless() {
                    {{"store", replica->description()}, {"applied", applied}, {"log_first", log_first}, {"log_last", log_last}});
         return true;
     });
-    // An orderly close applied all there was.
-    if (const auto lost = records_->lost_from(); lost && !newest_.clean && last_ < *lost) {
-        return fail(Errc::corrupt, fmt::format("a segment of the metadata log, from {} on, is damaged in every copy: going on without it "
-                                               "would lose acknowledged changes",
-                                               *lost));
+    // An orderly close applied all there was. Otherwise commands may have come after those that a database has out of that segment.
+    if (const auto lost = records_->lost_from(); lost && !newest_.clean) {
+        return fail(Errc::corrupt,
+                    fmt::format("a segment of the metadata log, from {} on, is damaged in every copy: going on without it may lose "
+                                "acknowledged changes; to do so all the same remove its files (meta/log-{:016x}-*)",
+                                *lost, *lost));
     }
     if (!replicas_.empty()) return {};
     if (no_room_) return fail(*no_room_);
