@@ -164,6 +164,8 @@ Result<std::uint64_t> sound_wal_frames(Disk& disk, const std::string& database) 
     return wal.frames;
 }
 
+std::uint64_t wal_bytes_of(std::uint64_t frames) { return header_size + frames * frame_size; }
+
 Result<> verify_checkpoint_mark(Disk& disk, const std::string& database) {
     const auto file = disk.open(mark_of(database), OpenMode::read);
     if (!file && file.error() == Errc::not_found) return {};

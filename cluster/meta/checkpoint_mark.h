@@ -27,6 +27,8 @@ Result<> prepare_checkpoint_mark(Disk& disk, const std::string& database);
 Result<> mark_checkpoint(Disk& disk, const std::string& database, std::uint64_t frames);
 // Sound frames of the WAL up to the last commit; 0 without a WAL. Errors: io.
 Result<std::uint64_t> sound_wal_frames(Disk& disk, const std::string& database);
+// The size of a WAL of so many frames.
+std::uint64_t wal_bytes_of(std::uint64_t frames);
 // Before the database is opened. Errors: corrupt (the database and its WAL do not belong together any more), io.
 Result<> verify_checkpoint_mark(Disk& disk, const std::string& database);
 

@@ -81,6 +81,20 @@ Result<std::uint64_t> Replica::free_bytes() {
     return space.free_bytes + (found ? pages->number(0) * database_page_size : 0);
 }
 
+Result<> Replica::apply(std::uint64_t first, std::span<const Command* const> commands) {
+    auto applied = machine_->apply(first, commands);
+    if (!applied && applied.error() == Errc::no_space) (void)cut_wal_to_commits();
+    return applied;
+}
+
+// What did not fit took the last blocks, which a checkpoint may need to make room. Nobody reads what lies behind the last commit.
+Result<> Replica::cut_wal_to_commits() {
+    TRY(wal, place_.disk->open(std::string(database_path) + "-wal", OpenMode::read_write));
+    TRY(size, wal->size());
+    const auto commits = wal_bytes_of(wal_pages());
+    return size > commits ? wal->truncate(commits) : Result<>();
+}
+
 // After each commit.
 void Replica::note_wal_pages(std::uint64_t pages) {
     if (pages <= moved_pages_.load(std::memory_order_relaxed)) moved_pages_.store(0, std::memory_order_relaxed);  // begun anew

@@ -42,7 +42,7 @@ public:
     const VolumeState& state() const { return machine_->state(); }  // writer's thread
 
     // Writer: see StateMachine::apply.
-    Result<> apply(std::uint64_t first, std::span<const Command* const> commands) { return machine_->apply(first, commands); }
+    Result<> apply(std::uint64_t first, std::span<const Command* const> commands);
     // Writer: moves the WAL into the database and syncs it: true if nothing was left over because of readers; then all that is applied is
     // durable. The next commit then begins the WAL anew, if no reader uses it any more; `quiet`: readers wait so that none does. Errors: io,
     // corrupt, no_space.
@@ -74,6 +74,7 @@ private:
     Result<> start(SqliteConnection connection);
     Result<> make_durable();
     void note_wal_pages(std::uint64_t pages);
+    Result<> cut_wal_to_commits();
     Result<std::pair<std::uint64_t, std::uint64_t>> move_wal();
     std::shared_lock<std::shared_mutex> enter_reading();
     std::unique_lock<std::shared_mutex> end_reading();
