@@ -42,7 +42,9 @@ if [ ! -e "$policy" ]; then
     chmod 755 "$policy"
 fi
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
-apt-get -qq update && apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 install "$@"
+# A machine that has just started may be at its own updates, which hold the lock.
+apt-get -qq update &&
+    apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=600 install "$@"
 '
 
 missing_packages() { # PACKAGE..

@@ -26,7 +26,7 @@ holder_of() { # INODE
 
 describe_process() { # PID
     local words
-    words=$(tr '\0' ' ' < "/proc/$1/cmdline" 2> /dev/null | cut -c 1-120)
+    words=$(tr '[:cntrl:]' ' ' < "/proc/$1/cmdline" 2> /dev/null | cut -c 1-120)
     echo "process $1 (${words% })"
 }
 
@@ -34,7 +34,7 @@ describe_process() { # PID
 refuse_busy_port() { # ADDR:PORT
     local port=${1##*:} hex proto address socket_port inode pid who
     case $port in '' | *[!0-9]*) return 0 ;; esac
-    hex=$(printf '%04X' "$port")
+    hex=$(printf '%04X' "$((10#$port))")
     while read -r proto address socket_port inode; do
         case $proto in tcp*) ;; *) continue ;; esac
         [ "$socket_port" = "$hex" ] || continue

@@ -81,6 +81,10 @@ Task<> Server::keep_leases() {
         co_await clock.sleep_for(step);
         service_.replies.purge(clock.now());
         co_await visit_clients();
+        // The silent keep their sessions and replies while nobody needs the room.
+        const auto& kept = service_.session_bytes;
+        while (!group_.stopping() && kept.used() > kept.max() / 8 * 7 && co_await service_.make_room()) {
+        }
     }
 }
 

@@ -31,7 +31,7 @@ struct Config {
     Duration courtesy = 24h;              // how long an expired client's state may stay while nobody wants it
     std::size_t connections_max = 20000;  // past it, accepting pauses
     std::size_t clients_max = 200000;
-    std::size_t session_bytes_max = std::size_t{512} << 20;  // replies that all slots of all sessions may keep
+    std::size_t session_bytes_max = std::size_t{512} << 20;  // sessions, their slots and the replies that these keep
     std::size_t state_bytes_max = std::size_t{512} << 20;    // owners, opens and locks of all clients, roughly
     std::size_t sessions_per_client_max = 16;
     std::uint32_t slots_max = 64;                // a session

@@ -92,7 +92,7 @@ Task<Result<>> Appliance::start() {
 
     tasks_.spawn(system_.io().executor(0), [this] { return reap_orphans_after_grace(); });
 
-    CO_TRY(hints, co_await mount_hints(request, storage_->fs(), shares, config_.nfs));
+    CO_TRY(hints, co_await mount_hints(request, storage_->fs(), shares, config_.nfs, default_address()));
     banner_ = fmt::format("ready: nfs {}, policy {}\n{}", config_.nfs.to_string(), storage_->policy().to_string(), hints);
     if (storage_->policy().full.m == 0) banner_ += "hint: policy single keeps one copy: damage is found, but a lost disk is lost\n";
     co_return Result<>{};
@@ -162,8 +162,8 @@ Task<Result<>> Appliance::stop(Duration limit) {
     ctx.deadline = ctx.clock->now() + limit;
     // What does not end in its time is cut off; the data are flushed and closed all the same.
     stopping_ = "the control socket";
-    if (control_) (void)co_await control_->stop(ctx.clock->now() + limit / 6);
-    control_.reset();
+    Result<> refused;
+    if (control_) refused = co_await control_->stop(ctx.clock->now() + limit / 6);
     stopping_ = "background work";
     tasks_.stop();
     (void)co_await tasks_.wait(*ctx.clock, ctx.clock->now() + limit / 6);
@@ -174,8 +174,10 @@ Task<Result<>> Appliance::stop(Duration limit) {
     Result<> closed;
     if (storage_) closed = co_await storage_->close(ctx);
     // What still runs still uses all this: the process is to exit without destroying it.
+    if (!refused) co_return fail(refused.error().code, "a command of the control socket is still under way");
     if (!stopped) co_return stopped;
     if (tasks_.size() != 0) co_return fail(Errc::timed_out, "tasks have not ended");
+    control_.reset();
     nfs_.reset();
     storage_.reset();
     co_return closed;

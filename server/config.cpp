@@ -132,10 +132,6 @@ std::string absolute_folder(const std::string& folder) {
     return text;
 }
 
-bool is_inside(const std::string& folder, const std::string& outer) {
-    return folder.starts_with(outer) && (outer.ends_with('/') || (folder.size() > outer.size() && folder[outer.size()] == '/'));
-}
-
 void check_folders(Config& config, std::vector<std::string>& problems) {
     config.data = absolute_folder(config.data);
     for (auto& store : config.stores) store = absolute_folder(store);
@@ -167,6 +163,10 @@ Result<CommandLine> failed(const std::vector<std::string>& problems) {
 }
 
 }  // namespace
+
+bool is_inside(std::string_view folder, std::string_view outer) {
+    return folder.starts_with(outer) && (outer.ends_with('/') || (folder.size() > outer.size() && folder[outer.size()] == '/'));
+}
 
 Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments) {
     Arguments given = ArgumentReader(arguments).read();

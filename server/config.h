@@ -58,4 +58,7 @@ Result<> parse_toml(std::string_view text, const std::string& name, Config& conf
 
 std::string help_text();
 
+// Whether the folder lies below the other, by letters only. Both are absolute and end without '/'.
+bool is_inside(std::string_view folder, std::string_view outer);
+
 }  // namespace strata

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The TOML side of the settings. Apart from the rest because its parser is slow to compile.
 #include <algorithm>
+#include <string_view>
+#include <tuple>
+#include <vector>
 
 #include <fmt/format.h>
 #include <toml++/toml.h>
@@ -32,11 +35,21 @@ public:
             }
         }
     }
-    const std::vector<std::string>& problems() const { return problems_; }
+    // In the order of the file.
+    std::vector<std::string> problems() {
+        std::ranges::sort(problems_, {}, [](const Problem& p) { return std::tuple(p.at.line, p.at.column, std::string_view(p.text)); });
+        std::vector<std::string> lines;
+        for (const auto& [at, text] : problems_) lines.push_back(text);
+        return lines;
+    }
 
 private:
+    struct Problem {
+        toml::source_position at;
+        std::string text;
+    };
     void wrong(const toml::source_region& at, std::string_view what) {
-        problems_.push_back(fmt::format("{}:{}:{}: {}", file_, at.begin.line, at.begin.column, what));
+        problems_.push_back({at.begin, fmt::format("{}:{}:{}: {}", file_, at.begin.line, at.begin.column, what)});
     }
 
     void unknown(const std::string& name, const toml::source_region& at, bool section) {
@@ -69,7 +82,7 @@ private:
 
     std::string file_;
     Config& config_;
-    std::vector<std::string> problems_;
+    std::vector<Problem> problems_;
 };
 
 }  // namespace
@@ -80,8 +93,9 @@ Result<> parse_toml(std::string_view text, const std::string& name, Config& conf
         const toml::table table = toml::parse(text, name);
         Reader reader(name, config);
         reader.read(table, "");
-        if (reader.problems().empty()) return {};
-        return fail(Errc::config, fmt::format("{}", fmt::join(reader.problems(), "\n")));
+        const auto problems = reader.problems();
+        if (problems.empty()) return {};
+        return fail(Errc::config, fmt::format("{}", fmt::join(problems, "\n")));
     } catch (const toml::parse_error& e) {
         const auto& at = e.source().begin;
         return fail(Errc::config, fmt::format("{}:{}:{}: {}", name, at.line, at.column, e.description()));

@@ -2,9 +2,11 @@
 // stratad: arguments, limits, signals, and the exit status.
 #include <csignal>
 #include <cstdio>
-#include <filesystem>
+#include <exception>
 #include <future>
+#include <optional>
 
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -50,16 +52,10 @@ int ask(const Config& config, const boost::json::object& request, Duration limit
     return exit_ok;
 }
 
-// Runs `task` on an io thread and waits for it here, on the main thread.
-template <class T>
-T wait_for(SystemRuntime& system, Task<T> task) {
-    return boost::asio::co_spawn(system.io().executor(0), std::move(task), boost::asio::use_future).get();
-}
-
-[[noreturn]] void leave_at_once() {
-    // Something does not end: what was acknowledged is durable, so leaving is safe and staying is not.
+// For when something does not end: what was acknowledged is durable, so leaving is safe and staying is not.
+[[noreturn]] void leave_at_once(int status) {
     std::fflush(nullptr);
-    std::_Exit(exit_failed);
+    std::_Exit(status);
 }
 
 // A disk that hangs must not keep the process: whoever wants it gone is waiting.
@@ -67,12 +63,30 @@ void stop(SystemRuntime& system, Appliance& appliance, const Log& log) {
     auto stopped = boost::asio::co_spawn(system.io().executor(0), appliance.stop(stop_limit - stop_margin), boost::asio::use_future);
     if (stopped.wait_for(stop_limit) != std::future_status::ready) {
         log.error("not an orderly end: this does not end in its time", {{"what", appliance.stopping()}});
-        leave_at_once();
+        leave_at_once(exit_failed);
     }
     if (auto done = stopped.get(); !done) {
         log.error("not an orderly end", {{"error", to_string(done.error())}});
-        leave_at_once();
+        leave_at_once(exit_failed);
     }
+}
+
+// Starts on an io thread and waits here, on the main thread, where signals arrive. Errors: cancelled: something stopped the main thread
+// before; those of starting.
+Result<> start(SystemRuntime& system, Appliance& appliance, boost::asio::io_context& main_thread) {
+    std::optional<Result<>> started;
+    auto keep = boost::asio::make_work_guard(main_thread);
+    auto done = [&](std::exception_ptr thrown, Result<> result) {
+        if (thrown) std::rethrow_exception(thrown);  // a bug: ends the process
+        started = std::move(result);
+        main_thread.stop();
+    };
+    boost::asio::co_spawn(system.io().executor(0), appliance.start(),
+                          boost::asio::bind_executor(main_thread.get_executor(), std::move(done)));
+    main_thread.run();
+    if (!started) return fail(Errc::cancelled);
+    main_thread.restart();
+    return std::move(*started);
 }
 
 int serve(Config config) {
@@ -85,20 +99,24 @@ int serve(Config config) {
     boost::asio::io_context main_thread(1);
     boost::asio::signal_set signals(main_thread, SIGTERM, SIGINT);
     int status = exit_ok;
+    bool signalled = false;
     {
         Appliance appliance(system, std::move(config), log);
-        if (auto started = wait_for(system, appliance.start()); !started) {
+        signals.async_wait([&](boost::system::error_code error, int number) {
+            if (error) return;
+            log.info("stopping", {{"signal", number}});
+            signalled = true;
+            main_thread.stop();
+        });
+        if (auto started = start(system, appliance, main_thread); !started) {
+            // Recovering a large volume may take long, and a disk that hangs takes for ever. Nobody was served yet.
+            if (signalled) leave_at_once(exit_ok);
             const int failed = complain(started.error());
             stop(system, appliance, log);
             return failed;
         }
         std::fputs(appliance.banner().c_str(), stdout);
         std::fflush(stdout);
-        signals.async_wait([&](boost::system::error_code error, int number) {
-            if (error) return;
-            log.info("stopping", {{"signal", number}});
-            main_thread.stop();
-        });
         auto watch = [&]() -> Task<> {
             const Error error = co_await appliance.failed();
             if (error == Errc::closed) co_return;  // we closed it ourselves
@@ -108,7 +126,7 @@ int serve(Config config) {
         };
         boost::asio::co_spawn(system.io().executor(0), watch(), boost::asio::detached);
         auto keep = boost::asio::make_work_guard(main_thread);
-        main_thread.run();
+        if (!signalled) main_thread.run();
         stop(system, appliance, log);
     }
     log.info("stopped");
@@ -121,15 +139,12 @@ int run(const std::vector<std::string>& arguments) {
     Config& config = line->config;
     if (line->verb == Verb::help) return std::fputs(help_text().c_str(), stdout), exit_ok;
     if (line->verb == Verb::version) return std::puts("stratad " STRATA_VERSION), exit_ok;
-    for (auto& store : config.stores) store = std::filesystem::absolute(store).lexically_normal().string();
-    config.data = std::filesystem::absolute(config.data).lexically_normal().string();
     switch (line->verb) {
         case Verb::check: return check(config);
         case Verb::status: return ask(config, {{"command", "status"}});
         case Verb::scrub: return ask(config, {{"command", "scrub"}}, scrub_limit);
         case Verb::disk_replace: {
-            const auto path = [&](std::size_t i) { return std::filesystem::absolute(line->operands[i]).lexically_normal().string(); };
-            return ask(config, {{"command", "disk replace"}, {"old", path(0)}, {"new", path(1)}});
+            return ask(config, {{"command", "disk replace"}, {"old", line->operands[0]}, {"new", line->operands[1]}});
         }
         default: return serve(std::move(config));
     }

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/udp.hpp>
 #include <fmt/format.h>
 
 namespace strata {
@@ -13,10 +16,11 @@ namespace {
 constexpr std::string_view share_table = "share";
 constexpr std::uint32_t default_mode = 0755;
 
-Error contradiction(const std::string& share, std::string_view what, const std::string& wanted, const std::string& stored) {
+Error contradiction(const std::string& share, std::string_view what, const std::string& wanted, const std::string& stored,
+                    const char* by_client = nullptr) {
     return {Errc::config,
-            fmt::format("share \"{}\" exists with {}={}, but the command line or file says {}={}: change the share or drop the option",
-                        share, what, stored, what, wanted)};
+            fmt::format("share \"{}\" exists with {}={}, but the command line or file says {}={}: leave the option out{}", share, what,
+                        stored, what, wanted, by_client ? fmt::format(", and {} the top of the mounted share", by_client) : "")};
 }
 
 std::string networks(const vfs::Share& share) {
@@ -43,10 +47,11 @@ Result<> agree(const vfs::ShareSpec& spec, const vfs::Share& stored, const vfs::
     const auto owner = [](std::uint32_t uid, std::uint32_t gid) { return fmt::format("{}:{}", uid, gid); };
     if (given("owner")) {
         const auto wanted = owner(*spec.uid, *spec.gid), now = owner(root.uid, root.gid);
-        if (wanted != now && wanted != owner(stored.made_uid, stored.made_gid)) return fail(contradiction(name, "owner", wanted, now));
+        if (wanted != now && wanted != owner(stored.made_uid, stored.made_gid))
+            return fail(contradiction(name, "owner", wanted, now, "chown"));
     }
     if (given("mode") && *spec.mode != root.mode && *spec.mode != stored.made_mode) {
-        return fail(contradiction(name, "mode", fmt::format("{:04o}", *spec.mode), fmt::format("{:04o}", root.mode)));
+        return fail(contradiction(name, "mode", fmt::format("{:04o}", *spec.mode), fmt::format("{:04o}", root.mode), "chmod"));
     }
     return {};
 }
@@ -133,6 +138,8 @@ std::string shell_word(const std::string& text) {
     return word + "'";
 }
 
+bool is_everywhere(const Endpoint& nfs) { return nfs.address_string() == "0.0.0.0" || nfs.address_string() == "::"; }
+
 // Who can make files at the top, as far as the mode tells; empty: everybody.
 std::vector<std::string> writers(const vfs::Share& share, const vfs::Attributes& root, bool root_squashed) {
     std::vector<std::string> who;
@@ -149,16 +156,22 @@ std::vector<std::string> writers(const vfs::Share& share, const vfs::Attributes&
     return who;
 }
 
-std::string hint(const vfs::Share& share, const vfs::Attributes& root, bool root_squashed) {
+// Its own options cannot change a share that is there. Root on this machine can, unless it is squashed here too.
+std::string hint(const vfs::Share& share, const vfs::Attributes& root, bool root_squashed, const Endpoint& nfs) {
     if (share.read_only) return fmt::format("hint: share {} is read-only\n", share.name);
     const auto who = writers(share, root, root_squashed);
     if (who.empty()) return "";
-    std::string text = fmt::format("hint: at the top of share {} only {} can write", share.name, fmt::join(who, " and "));
+    const std::string text = fmt::format("hint: at the top of share {} only {} can write", share.name, fmt::join(who, " and "));
     if (who.front() != "nobody") return text + "\n";
-    return fmt::format(
-        "hint: at the top of share {0} nobody can write (it belongs to {1}:{2} with mode {3:04o}, and clients' {4} squashed): give it an "
-        "owner or a mode when it is made, as in --share {0}:owner=1000:1000 or --share {0}:mode=0777\n",
-        share.name, root.uid, root.gid, root.mode, share.squash == vfs::Squash::all ? "users are" : "root is");
+    const std::string why =
+        fmt::format("hint: at the top of share {} nobody can write: it belongs to {}:{} with mode {:04o}, and clients' {} squashed",
+                    share.name, root.uid, root.gid, root.mode, share.squash == vfs::Squash::all ? "users are" : "root is");
+    if (share.squash == vfs::Squash::automatic && is_everywhere(nfs)) {
+        return fmt::format("{}; on this machine root is not: mount it here from {} and chown or chmod /mnt\n", why,
+                           shell_word(fmt::format("{}:/{}", nfs.v6 ? "[::1]" : "127.0.0.1", share.name)));
+    }
+    return fmt::format("{}; make another share with an owner or a mode, as in --share NAME:owner=1000:1000 or --share NAME:mode=0777\n",
+                       why);
 }
 
 }  // namespace
@@ -187,9 +200,11 @@ Task<Result<vfs::ShareList>> ensure_shares(const Context& ctx, vfs::FileSystem& 
     co_return shares;
 }
 
-Task<Result<std::string>> mount_hints(const Context& ctx, vfs::FileSystem& fs, const vfs::ShareList& shares, const Endpoint& nfs) {
-    const bool everywhere = nfs.address_string() == "0.0.0.0" || nfs.address_string() == "::";
-    const std::string host = everywhere ? "SERVER" : nfs.v6 ? fmt::format("[{}]", nfs.address_string()) : nfs.address_string();
+Task<Result<std::string>> mount_hints(const Context& ctx, vfs::FileSystem& fs, const vfs::ShareList& shares, const Endpoint& nfs,
+                                      const std::string& machine) {
+    if (shares.empty()) co_return std::string("hint: there is no share to mount yet: start it with --share NAME to make one\n");
+    const std::string own = nfs.v6 ? fmt::format("[{}]", nfs.address_string()) : nfs.address_string();
+    const std::string host = !is_everywhere(nfs) ? own : machine.empty() ? "SERVER" : machine;
     const std::string port = nfs.port == 2049 ? "" : fmt::format(" -o port={}", nfs.port);
     std::string text;
     for (const auto& share : shares) {
@@ -197,9 +212,27 @@ Task<Result<std::string>> mount_hints(const Context& ctx, vfs::FileSystem& fs, c
         CO_TRY(root, co_await root_of(ctx, fs, share));
         const bool root_squashed = share.squash == vfs::Squash::all || share.squash == vfs::Squash::root ||
                                    (share.squash == vfs::Squash::automatic && !nfs.is_loopback());
-        text += hint(share, root, root_squashed);
+        text += hint(share, root, root_squashed, nfs);
     }
+    if (host == "SERVER") text += "hint: SERVER is a name or address of this machine\n";
     co_return text;
+}
+
+std::string default_address() {
+    // Connecting a datagram socket only chooses the route. The addresses are those kept for documentation.
+    for (const char* there : {"192.0.2.1:9", "[2001:db8::1]:9"}) {
+        boost::asio::io_context io(1);
+        boost::asio::ip::udp::socket socket(io);
+        boost::system::error_code error;
+        const auto endpoint = *Endpoint::parse(there);
+        const auto address = boost::asio::ip::make_address(endpoint.address_string(), error);
+        if (!error) socket.connect({address, endpoint.port}, error);
+        if (error) continue;
+        const auto local = socket.local_endpoint(error).address();
+        if (error || local.is_unspecified() || local.is_loopback()) continue;
+        return local.is_v6() ? fmt::format("[{}]", local.to_string()) : local.to_string();
+    }
+    return "";
 }
 
 }  // namespace strata

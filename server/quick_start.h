@@ -24,7 +24,12 @@ struct Owner {
 Task<Result<vfs::ShareList>> ensure_shares(const Context& ctx, vfs::FileSystem& fs, vfs::RecordStore& records,
                                            const std::vector<vfs::ShareSpec>& specs, Owner owner);
 
-// One line a share: the mount command, as a shell takes it, with a hint below where somebody could not write at its top.
-Task<Result<std::string>> mount_hints(const Context& ctx, vfs::FileSystem& fs, const vfs::ShareList& shares, const Endpoint& nfs);
+// One line a share: the mount command, as a shell takes it, with a hint below where somebody could not write at its top; without shares,
+// how to make one. `machine` is what clients reach this machine by if `nfs` is all its addresses; empty: not known.
+Task<Result<std::string>> mount_hints(const Context& ctx, vfs::FileSystem& fs, const vfs::ShareList& shares, const Endpoint& nfs,
+                                      const std::string& machine);
+
+// The numeric address that this machine sends from by default (IPv6 in brackets); empty: it has no such route. Sends nothing.
+std::string default_address();
 
 }  // namespace strata

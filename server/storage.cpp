@@ -8,6 +8,7 @@
 
 #include "cluster/chunk/store_identity.h"
 #include "cluster/placement/placeable_space.h"
+#include "server/config.h"
 
 namespace strata {
 
@@ -17,6 +18,16 @@ using cluster::StoreIndex;
 using cluster::StoreState;
 
 constexpr std::string_view policy_table = "policy";  // key: "default"
+
+// A volume that begins with fewer stores could take nothing, and its policy stays.
+Result<> refuse_too_few(const cluster::Policy& policy, std::size_t stores) {
+    const auto needed = static_cast<std::size_t>(policy.full.shards());
+    if (stores >= needed) return {};
+    return fail(Errc::config, fmt::format("policy {} needs {} stores, and {} given: name the others with --store, each on a disk of its "
+                                          "own, or take another --policy (without one it would be {})",
+                                          policy.to_string(), needed, stores == 1 ? "1 is" : fmt::format("{} are", stores),
+                                          cluster::Policy::default_for(static_cast<int>(stores)).to_string()));
+}
 
 }  // namespace
 
@@ -44,6 +55,11 @@ std::vector<std::string> Storage::folders() const {
 Task<Result<>> Storage::open_all(const Context& ctx) {
     blocking_ = runtime_.make_pool("storage", 1);
     CO_CHECK_OK(co_await load_node_file(ctx));
+    for (const auto& folder : folders()) CO_CHECK_OK(check_apart(folder));
+    if (!config_.background) {
+        auto known = co_await blocking_->run([this] { return refuse_new_stores(); });
+        if (!known) co_return fail(std::move(known.error()));
+    }
     CO_TRY(opened, co_await open_stores(ctx, runtime_, open_disk_, *blocking_, node_, folders(), config_.segments));
     opened_ = std::move(opened);
     for (const auto& store : opened_) {
@@ -81,18 +97,46 @@ Task<Result<>> Storage::load_node_file(const Context&) {
             return {};
         }
         TRY(found, cluster_of_stores(open_disk_, folders()));
+        if (!found && config_.policy) CHECK_OK(refuse_too_few(*config_.policy, folders().size()));
         node_.cluster = found ? *found : cluster::random_uuid(*runtime_.random);
         return {};
     });
 }
 
+// A store inside another, or around the data folder: losing the outer one, or giving it to somebody, would take the inner one along.
+Result<> Storage::check_apart(const std::string& folder) const {
+    if (is_inside(config_.data, folder)) {
+        return fail(Errc::config, fmt::format("the data folder {} lies inside the store {}", config_.data, folder));
+    }
+    for (const auto& other : node_.stores) {
+        if (is_inside(folder, other.folder)) return fail(Errc::config, fmt::format("{} lies inside the store {}", folder, other.folder));
+        if (is_inside(other.folder, folder)) return fail(Errc::config, fmt::format("the store {} lies inside {}", other.folder, folder));
+    }
+    return {};
+}
+
+// Who only looks makes nothing. Blocks.
+Result<> Storage::refuse_new_stores() const {
+    for (const auto& folder : config_.stores) {
+        if (std::ranges::find(node_.stores, folder, &NodeFile::Store::folder) != node_.stores.end()) continue;
+        const auto disk = open_disk_(folder, false);
+        if (!disk) return fail(disk.error().code, fmt::format("store {}: {}", folder, disk.error().detail));
+        const auto identity = cluster::read_identity(**disk);
+        if (!identity) return fail(Errc::config, fmt::format("store {}: holds no store, and none is made now", folder));
+    }
+    return {};
+}
+
 Task<Result<>> Storage::settle_policy(const Context& ctx) {
     auto stored = co_await records_->get(ctx, policy_table, "default");
     if (!stored && !(stored.error() == Errc::not_found)) co_return fail(std::move(stored.error()));
-    if (!stored) co_return co_await records_->put(ctx, policy_table, "default", policy_.to_string());
+    if (!stored) {
+        CO_CHECK_OK(refuse_too_few(policy_, opened_.size()));
+        co_return co_await records_->put(ctx, policy_table, "default", policy_.to_string());
+    }
     if (config_.policy && config_.policy->to_string() != *stored) {
-        co_return fail(Errc::config,
-                       fmt::format("the volume's policy is {}, but --policy says {}: drop the flag", *stored, config_.policy->to_string()));
+        co_return fail(Errc::config, fmt::format("the volume's policy is {}, but the command line or file says {}: leave the policy out",
+                                                 *stored, config_.policy->to_string()));
     }
     CO_TRY(policy, cluster::Policy::parse(*stored));
     policy_ = policy;

@@ -3,7 +3,9 @@
 // through its Runtime and OpenDisk.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,14 +34,14 @@ constexpr std::string_view retired_prefix = "retired ";
 struct StorageConfig {
     std::string data;                       // folder of node.json
     std::vector<std::string> stores;        // folders; empty: those that node.json remembers, or data/stores/0
-    std::optional<cluster::Policy> policy;  // for a new volume; of an old one it must agree
+    std::optional<cluster::Policy> policy;  // for a new volume, which needs stores enough for it; of an old one it must agree
     cluster::SegmentStoreConfig segments;
     cluster::VolumeConfig volume;
     cluster::MetaStoreConfig metadata;  // sizes and times; how many copies, and when to make them, Storage decides
     cluster::RepairConfig repair;
     cluster::ScrubConfig scrub;
     cluster::OrphanConfig orphans;
-    bool background = true;  // repair, scrub, collection of orphans; false for `check`
+    bool background = true;  // repair, scrub, collection of orphans; false for `check`, which makes no store either
 };
 
 class Storage {
@@ -62,7 +64,8 @@ public:
     // Stores, tolerance, space, metadata copies, repair and scrub, for people and for programs.
     Task<boost::json::object> status(const Context& ctx);
     // Gives the empty `new_folder` in place of the lost store that was at `old_folder`: its shards and metadata are rebuilt elsewhere.
-    // Errors: not_found (no such store), busy (that store is online and answers), config (the new folder).
+    // One at a time. Errors: not_found (no such store), busy (that store is online and answers; another replacement runs), config (the
+    // new folder); whatever keeps node.json from being written, after the store was replaced.
     Task<Result<>> replace_store(const Context& ctx, const std::string& old_folder, const std::string& new_folder);
     // Verifies every shard now, at full speed; returns what was found. Runs until done.
     Task<Result<boost::json::object>> scrub(const Context& ctx);
@@ -79,7 +82,12 @@ private:
     Task<Result<>> number_stores(const Context& ctx);
     Task<Result<>> settle_policy(const Context& ctx);
     void open_volume();
+    Result<> check_apart(const std::string& folder) const;
+    Result<> refuse_new_stores() const;
     Task<> probe_store(const std::string& folder);
+    Task<Result<>> replace_lost(const Context& ctx, const std::string& old_folder, const std::string& new_folder);
+    Task<Result<cluster::StoreIndex>> record_replacement(const Context& ctx, const cluster::StoreSet::Member& lost,
+                                                         const cluster::Uuid& fresh);
     vfs::Space space(vfs::DomainId domain);
 
     const Runtime& runtime_;
@@ -101,6 +109,7 @@ private:
     std::unique_ptr<cluster::OrphanCollector> orphans_;
     std::unique_ptr<cluster::Volume> volume_;
     std::unique_ptr<cluster::ClusterFileSystem> fs_;
+    std::atomic<bool> replacing_{false};
     std::mutex space_mutex_;
     vfs::Space space_;
     Instant space_until_;

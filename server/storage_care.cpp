@@ -108,6 +108,29 @@ Task<> Storage::probe_store(const std::string& folder) {
 
 Task<Result<>> Storage::replace_store(const Context& ctx, const std::string& old_folder, const std::string& new_folder) {
     if (old_folder.empty() || new_folder.empty()) co_return fail(Errc::config, "disk replace needs the lost store's folder and a new one");
+    // Two at once would give both new stores the same number.
+    if (replacing_.exchange(true)) co_return fail(Errc::busy, "another disk replace is under way; try again when it has ended");
+    auto done = co_await replace_lost(ctx, old_folder, new_folder);
+    replacing_.store(false);
+    co_return done;
+}
+
+// The new store's number in place of the lost one's, in the settings database.
+Task<Result<cluster::StoreIndex>> Storage::record_replacement(const Context& ctx, const cluster::StoreSet::Member& lost,
+                                                              const cluster::Uuid& fresh) {
+    CO_TRY(rows, co_await records_->scan(ctx, store_records));
+    int next = 0;
+    for (const auto& [uuid, value] : rows) {
+        const auto digits = value.starts_with(retired_prefix) ? value.substr(retired_prefix.size()) : value;
+        next = std::max(next, std::stoi(digits) + 1);
+    }
+    CO_CHECK_OK(co_await records_->put(ctx, store_records, cluster::to_string(fresh), std::to_string(next)));
+    CO_CHECK_OK(
+        co_await records_->put(ctx, store_records, cluster::to_string(lost.identity), fmt::format("{}{}", retired_prefix, lost.index)));
+    co_return static_cast<cluster::StoreIndex>(next);
+}
+
+Task<Result<>> Storage::replace_lost(const Context& ctx, const std::string& old_folder, const std::string& new_folder) {
     co_await probe_store(old_folder);
     const auto members = stores_->members();
     const auto lost = std::ranges::find_if(members, [&](const auto& m) {
@@ -118,25 +141,19 @@ Task<Result<>> Storage::replace_store(const Context& ctx, const std::string& old
         if (known) co_return fail(Errc::busy, fmt::format("{}: that store is in use; only a lost one can be replaced", old_folder));
         co_return fail(Errc::not_found, fmt::format("{}: no store of this node was there", old_folder));
     }
+    CO_CHECK_OK(check_apart(new_folder));
     CO_TRY(made, co_await make_store(ctx, runtime_, open_disk_, *blocking_, node_.cluster, new_folder, config_.segments));
-
-    CO_TRY(rows, co_await records_->scan(ctx, store_records));
-    int next = 0;
-    for (const auto& [uuid, value] : rows) {
-        const auto digits = value.starts_with(retired_prefix) ? value.substr(retired_prefix.size()) : value;
-        next = std::max(next, std::stoi(digits) + 1);
+    auto number = co_await record_replacement(ctx, *lost, made.identity);
+    if (!number) {
+        co_await made.store->close();
+        co_return fail(std::move(number.error()));
     }
-    CO_CHECK_OK(co_await records_->put(ctx, store_records, cluster::to_string(made.identity), std::to_string(next)));
-    CO_CHECK_OK(
-        co_await records_->put(ctx, store_records, cluster::to_string(lost->identity), fmt::format("{}{}", retired_prefix, lost->index)));
     if (auto closed = stores_->remove(lost->index)) co_await closed->close();
-    const auto index = static_cast<cluster::StoreIndex>(next);
-    (void)stores_->set({index, made.identity, made.folder, made.store, made.state});
-
+    (void)stores_->set({*number, made.identity, made.folder, made.store, made.state});
     std::erase_if(node_.stores, [&](const NodeFile::Store& s) { return s.identity == lost->identity || s.folder == new_folder; });
     node_.stores.push_back({made.identity, made.folder});
+    // Were it to fail, the store is in use all the same.
     auto saved = co_await blocking_->run([&] { return node_.save(*data_); });
-    if (!saved) co_return fail(std::move(saved.error()));
     meta_->add_store({made.identity, made.disk, made.upkeep_reserve});
     // A replica there may not have been written to since the disk failed, so nothing may know yet that it is lost.
     if (auto dropped = co_await meta_->drop_replica(ctx, lost->identity); !dropped && dropped.error() != Errc::not_found) {
@@ -145,8 +162,11 @@ Task<Result<>> Storage::replace_store(const Context& ctx, const std::string& old
     std::erase_if(opened_, [&](const OpenedStore& store) { return store.identity == lost->identity; });
     opened_.push_back(std::move(made));
     repairer_->sweep_soon();
-    log_.info("a store was replaced", {{"old", old_folder}, {"new", new_folder}, {"number", next}});
-    co_return Result<>{};
+    log_.info("a store was replaced", {{"old", old_folder}, {"new", new_folder}, {"number", *number}});
+    if (saved) co_return Result<>{};
+    co_return fail(saved.error().code, fmt::format("the store is replaced, but the data folder does not remember it ({}): name {} with "
+                                                   "--store at the next start",
+                                                   to_string(saved.error()), new_folder));
 }
 
 Task<Result<boost::json::object>> Storage::scrub(const Context& ctx) {

@@ -19,7 +19,9 @@ std::uint32_t blocks_of(const AppendRecord& record) { return record_blocks(recor
 
 bool SegmentWriter::fits(const AppendRecord& record) const {
     if (active_ == nullptr || position_ + blocks_of(record) > active_->size_blocks) return false;
-    return !reserved_ || record.may_use_reserve;
+    if (!reserved_ || record.may_use_reserve) return true;
+    const std::uint64_t unused = std::uint64_t{active_->size_blocks - position_} * record_block;
+    return std::uint64_t{blocks_of(record)} * record_block <= space_.spare_of_reserve(unused);
 }
 
 Result<> SegmentWriter::append(std::span<AppendRecord*> records) {
@@ -67,7 +69,7 @@ Result<> SegmentWriter::open_next(const AppendRecord& record, std::vector<Append
     space_.segments_changed(static_cast<std::int64_t>(size));
     (void)space_.refresh();
     changes_.opened.push_back(active_);
-    publish_remaining();
+    publish_unused();
     return {};
 }
 
@@ -97,7 +99,7 @@ Result<> SegmentWriter::write_group(std::vector<AppendRecord*>& group) {
     for (const AppendRecord* record : group) note(*record);
     written_ = position_;
     group.clear();
-    publish_remaining();
+    publish_unused();
     return {};
 }
 
@@ -122,12 +124,10 @@ Result<> SegmentWriter::seal() {
     changes_.sealed.push_back(std::exchange(active_, nullptr));
     position_ = written_ = 0;
     reserved_ = false;
-    publish_remaining();
+    publish_unused();
     return {};
 }
 
-void SegmentWriter::publish_remaining() {
-    remaining_ = active_ == nullptr || reserved_ ? 0 : std::uint64_t{active_->size_blocks - written_} * record_block;
-}
+void SegmentWriter::publish_unused() { unused_ = active_ == nullptr ? 0 : std::uint64_t{active_->size_blocks - written_} * record_block; }
 
 }  // namespace strata::cluster

@@ -46,7 +46,7 @@ public:
 
     std::uint32_t next_sequence() const { return next_sequence_; }
     // Bytes left in the active segment that puts may use. Any thread.
-    std::uint64_t remaining_bytes() const { return remaining_; }
+    std::uint64_t remaining_bytes() const { return reserved_ ? space_.spare_of_reserve(unused_) : unused_.load(); }
 
 private:
     bool fits(const AppendRecord& record) const;
@@ -54,7 +54,7 @@ private:
     Result<> open_next(const AppendRecord& record, std::vector<AppendRecord*>& group);
     Result<> write_group(std::vector<AppendRecord*>& group);
     void note(const AppendRecord& record);
-    void publish_remaining();
+    void publish_unused();
 
     Disk& disk_;
     StoreSpaceGauge& space_;
@@ -63,10 +63,10 @@ private:
     SegmentPtr active_;
     std::uint32_t position_ = 0;         // next block of the active segment, behind the group being formed
     std::uint32_t written_ = 0;          // and behind what has been written and synced
-    bool reserved_ = false;              // the active segment was taken from the reserve
     std::vector<SegmentEntry> entries_;  // of the active segment
     Changes changes_;
-    std::atomic<std::uint64_t> remaining_{0};
+    std::atomic<bool> reserved_{false};     // the active segment was taken from the reserve
+    std::atomic<std::uint64_t> unused_{0};  // bytes left in it
 };
 
 }  // namespace strata::cluster

@@ -55,4 +55,9 @@ std::uint64_t StoreSpaceGauge::free_after(std::uint64_t reserve) const {
 std::uint64_t StoreSpaceGauge::free_for_puts() const { return free_after(log_reserve_ + upkeep_reserve()); }
 std::uint64_t StoreSpaceGauge::free_for_upkeep() const { return free_after(log_reserve_); }
 
+std::uint64_t StoreSpaceGauge::spare_of_reserve(std::uint64_t unused) const {
+    const std::uint64_t all = free_for_upkeep() + unused, reserve = upkeep_reserve();
+    return std::min(unused, all > reserve ? all - reserve : 0);
+}
+
 }  // namespace strata::cluster

@@ -46,6 +46,9 @@ public:
     // wrote to the disk meanwhile.
     std::uint64_t free_for_puts() const;
     std::uint64_t free_for_upkeep() const;
+    // What puts may take of a segment that upkeep made out of its reserve, and of which `unused` bytes are left: what is not needed for
+    // the reserve to be whole.
+    std::uint64_t spare_of_reserve(std::uint64_t unused) const;
     // The shortest segment worth making: less than that counts as nothing.
     std::uint64_t segment_bytes_min() const { return segment_bytes_ / 16; }
 

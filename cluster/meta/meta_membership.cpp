@@ -221,7 +221,7 @@ Task<> SqliteMetaStore::rebuild_lost() {
     std::uint64_t seen = 0;
     for (;;) {
         const auto woken = co_await repair_wanted_.wait(seen + 1, *runtime_.clock, next_rebuild());
-        if (!woken && woken.error() != Errc::timed_out) co_return;
+        if (tasks_.stopping() || (!woken && woken.error() != Errc::timed_out)) co_return;
         seen = repair_wanted_.value();
         while (!tasks_.stopping() && live_copies() < config_.copies) {
             auto place = place_for_rebuild();

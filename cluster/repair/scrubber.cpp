@@ -3,12 +3,16 @@
 #include "cluster/repair/scrubber.h"
 
 #include <algorithm>
+#include <span>
+
+#include "cluster/stripe/in_parallel.h"
 
 namespace strata::cluster {
 
 namespace {
 
 constexpr std::size_t page_size = 64;
+constexpr std::size_t at_once_full_speed = 8;  // chunks being read; otherwise it is one
 
 }  // namespace
 
@@ -109,21 +113,26 @@ Task<> Scrubber::pass(ChunkId after) {
             continue;
         }
         if (page->empty()) co_return;
-        for (const Chunk& chunk : *page) {
-            const std::uint64_t stored = std::uint64_t{chunk.shard_length} * chunk.places.size();
-            co_await bucket_.take(stored);
+        for (std::span<const Chunk> left(*page); !left.empty();) {
+            std::vector<Task<Checked>> checks;
             {
                 std::lock_guard lock(mutex_);
                 if (restart_ || tasks_.stopping()) co_return;
-                progress_.position = chunk.id;
+                const std::size_t count = progress_.full_speed ? at_once_full_speed : 1;
+                for (const Chunk& chunk : left.first(std::min(count, left.size()))) checks.push_back(check(chunk));
             }
-            co_await check(chunk);
+            left = left.subspan(checks.size());
+            co_await in_parallel(std::move(checks));
+            std::lock_guard lock(mutex_);
+            progress_.position = page->at(page->size() - left.size() - 1).id;
         }
         after = page->back().id;
     }
 }
 
-Task<> Scrubber::check(const Chunk& chunk) {
+Task<Scrubber::Checked> Scrubber::check(const Chunk& chunk) {
+    co_await bucket_.take(std::uint64_t{chunk.shard_length} * chunk.places.size());
+    if (tasks_.stopping()) co_return Checked{};
     const Context ctx{.clock = runtime_.clock};
     const auto bad = co_await stripes_.scrub(ctx, chunk);
     std::uint64_t damaged = 0;
@@ -148,12 +157,13 @@ Task<> Scrubber::check(const Chunk& chunk) {
         progress_.bad_shards += damaged;
     }
     const bool sampled = config_.cross_check_every != 0 && number % config_.cross_check_every == 0;
-    if (!sampled || !bad || !bad->empty() || chunk.geometry.k == 1) co_return;
+    if (!sampled || !bad || !bad->empty() || chunk.geometry.k == 1) co_return Checked{};
     const auto agrees = co_await stripes_.cross_check(ctx, chunk);
-    if (!agrees || *agrees) co_return;
+    if (!agrees || *agrees) co_return Checked{};
     log_.error("data and parity disagree", {{"volume", chunk.id.volume}, {"epoch", chunk.id.epoch}, {"counter", chunk.id.counter}});
     std::lock_guard lock(mutex_);
     ++progress_.inconsistent;
+    co_return Checked{};
 }
 
 }  // namespace strata::cluster

@@ -47,7 +47,8 @@ public:
 private:
     Task<> run();
     Task<> pass(ChunkId after);
-    Task<> check(const Chunk& chunk);
+    struct Checked {};
+    Task<Checked> check(const Chunk& chunk);
     void begin_pass();
     std::uint64_t rate() const;
 

@@ -32,7 +32,8 @@ NfsStatus to_status(Session::Verdict verdict) {
         case Session::Verdict::fresh:
         case Session::Verdict::replay:
         case Session::Verdict::uncached: return NfsStatus::ok;
-        case Session::Verdict::in_progress: return NfsStatus::delay;
+        case Session::Verdict::in_progress:
+        case Session::Verdict::no_room: return NfsStatus::delay;
         case Session::Verdict::misordered: return NfsStatus::seq_misordered;
         case Session::Verdict::false_retry: return NfsStatus::seq_false_retry;
     }
@@ -61,7 +62,8 @@ NfsStatus op_sequence(Compound& compound, XdrReader& in, XdrWriter& out) {
     if (highest >= slots) return NfsStatus::bad_high_slot;
     // What identifies the request: all that follows SEQUENCE.
     if (cache_this) compound.request_checksum = checksum_of_request(in.rest());
-    const auto verdict = session->take(slot, sequence, compound.request_checksum, compound.replay);
+    auto* keep = cache_this ? &compound.service.session_bytes : nullptr;
+    const auto verdict = session->take(slot, sequence, compound.request_checksum, keep, compound.replay);
     status = to_status(verdict);
     if (status != NfsStatus::ok) return status;
     session->client->renew(compound.service.runtime.clock->now());

@@ -131,7 +131,7 @@ NfsStatus create(Compound& compound, const std::shared_ptr<Client>& client, cons
     if (status != NfsStatus::ok) return status;
     if (client->sessions.size() >= service.config.sessions_per_client_max) return NfsStatus::nospc;
     constexpr std::size_t session_bytes = 1024;
-    auto share = service.session_bytes.take(session_bytes + std::size_t{created.fore.max_requests} * created.fore.max_response_size_cached);
+    auto share = service.session_bytes.take(session_bytes + std::size_t{created.fore.max_requests} * sizeof(Slot));
     if (!share) return NfsStatus::delay;
     created.sequence = args.sequence;
     created.flags = args.flags & flag_back_channel;

@@ -29,6 +29,13 @@ public:
             if (of_ != nullptr) of_->used_.fetch_sub(amount_, std::memory_order_relaxed);
         }
 
+        // Gives back what is more than `amount`.
+        void shrink(std::size_t amount) {
+            if (of_ == nullptr || amount >= amount_) return;
+            of_->used_.fetch_sub(amount_ - amount, std::memory_order_relaxed);
+            amount_ = amount;
+        }
+
     private:
         friend class Quota;
         Share(Quota* of, std::size_t amount) : of_(of), amount_(amount) {}

@@ -6,17 +6,24 @@
 
 namespace strata::nfs {
 
-Session::Verdict Session::take(std::uint32_t slot_id, std::uint32_t sequence, std::uint32_t checksum,
+Session::Verdict Session::take(std::uint32_t slot_id, std::uint32_t sequence, std::uint32_t checksum, Quota* keep,
                                std::shared_ptr<const std::vector<std::byte>>& reply) {
     std::lock_guard lock(mutex);
     if (slot_id >= slots.size()) slots.resize(slot_id + 1);
     auto& slot = slots[slot_id];
     if (sequence == slot.sequence + 1) {
         if (slot.in_progress) return Verdict::misordered;
-        slot.sequence = sequence;
-        slot.in_progress = true;
+        // With the next request the client has told that it got the last reply.
         slot.cached = false;
         slot.reply.reset();
+        slot.kept = {};
+        if (keep != nullptr) {
+            auto room = keep->take(fore.max_response_size_cached);
+            if (!room) return Verdict::no_room;
+            slot.kept = std::move(*room);
+        }
+        slot.sequence = sequence;
+        slot.in_progress = true;
         return Verdict::fresh;
     }
     if (sequence != slot.sequence || sequence == 0) return Verdict::misordered;
@@ -33,6 +40,7 @@ void Session::finish(std::uint32_t slot_id, std::uint32_t checksum, std::shared_
     slot.in_progress = false;
     slot.cached = reply != nullptr;
     slot.checksum = checksum;
+    slot.kept.shrink(reply == nullptr ? 0 : reply->size());
     slot.reply = std::move(reply);
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "nfs/state/client.h"
+#include "nfs/state/quota.h"
 #include "nfs/wire/status.h"
 #include "nfs/wire/types.h"
 #include "nfs/wire/xdr.h"
@@ -23,6 +24,7 @@ struct Slot {
     bool cached = false;
     std::uint32_t checksum = 0;                           // of the request whose reply is cached
     std::shared_ptr<const std::vector<std::byte>> reply;  // COMPOUND4res
+    Quota::Share kept;                                    // for the reply: what it may become, then what it is
 };
 
 struct Session {
@@ -44,8 +46,11 @@ struct Session {
         in_progress,  // a retry of a request that still runs: delay
         misordered,
         false_retry,
+        no_room,  // its reply could not be kept; it has not been taken
     };
-    Verdict take(std::uint32_t slot, std::uint32_t sequence, std::uint32_t checksum, std::shared_ptr<const std::vector<std::byte>>& reply);
+    // `keep`: where room for the reply comes from; null for one that is not to be kept.
+    Verdict take(std::uint32_t slot, std::uint32_t sequence, std::uint32_t checksum, Quota* keep,
+                 std::shared_ptr<const std::vector<std::byte>>& reply);
     // The request is done. `reply`: to be kept, or null.
     void finish(std::uint32_t slot, std::uint32_t checksum, std::shared_ptr<const std::vector<std::byte>> reply);
     // Slots in progress, `except` one.

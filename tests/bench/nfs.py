@@ -41,6 +41,7 @@ def parse_arguments():
     parser.add_argument("--extras", default="", help=f"comma separated, or all: {', '.join(nfs_extras.EXTRAS)}")
     parser.add_argument("--files-max", type=int, default=1_000_000, help="files of the largest table in the extras")
     parser.add_argument("--idle-max", type=int, default=16000, help="idle connections in the extras")
+    parser.add_argument("--sessions", type=int, default=100_000, help="simulated sessions in the extras")
     parser.add_argument("--threads-argument", default="--threads", help="stratad's option for its number of io threads")
     parser.add_argument("--json", help="write all results to this file")
     parser.add_argument("--markdown", help="write the tables to this file")

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-# What `nfs.py --extras` measures of Strata alone: threads, coding, sizes of the file table with restart times, idle memory.
+# What `nfs.py --extras` measures of Strata alone: threads, coding, sizes of the file table with restart times, idle memory, sessions
+# by the hundred thousand, scrub and repair.
 #
 # Each extra is a function of the Bench; it returns {"markdown": a table, "results": what went into it}.
 
+import json
+import os
+import pathlib
+import shutil
 import subprocess
 import time
 
@@ -124,4 +129,108 @@ def idle(bench):
     return {"markdown": "\n".join(lines), "results": results}
 
 
-EXTRAS = {"threads": threads, "coding": coding, "tables": tables, "idle": idle}
+def sessions(bench):
+    """Heap of the server by session, over the simulator's streams: no kernel sets a limit."""
+    program = bench.options.build / "bin/session_memory"
+    lines = ["| sessions, a connection each | heap of the server by session |", "|---|---|"]
+    results = []
+    for count in (10_000, bench.options.sessions):
+        done = subprocess.run([program, str(count)], capture_output=True, text=True, timeout=3600, check=False)
+        if done.returncode != 0:
+            bench.fail(f"{count} sessions", done.stderr or f"{program} is not built")
+            continue
+        results.append(json.loads(done.stdout))
+        lines.append(f"| {count:,} | {results[-1]['heap_bytes_per_session']:,.0f} bytes |")
+    return {"markdown": "\n".join(lines), "results": results}
+
+
+def forget_cached_files():
+    """So that what follows reads from the disk: the page cache is emptied. False: that needs root."""
+    os.sync()
+    try:
+        pathlib.Path("/proc/sys/vm/drop_caches").write_text("3", encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
+def disk_read_rate(bench, size):
+    """Bytes a second of one reader of a large file, past the page cache."""
+    path = bench.options.work / "disk-rate"
+    try:
+        blocks = ["bs=4M", f"count={size >> 22}"]
+        subprocess.run(["dd", "if=/dev/urandom", f"of={path}", *blocks, "oflag=direct"], check=True, capture_output=True)
+        began = time.monotonic()
+        subprocess.run(["dd", f"if={path}", "of=/dev/null", *blocks, "iflag=direct"], check=True, capture_output=True)
+        return size / (time.monotonic() - began)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def ask(bench, server, *verb):
+    """What a verb of the running stratad prints. RuntimeError if it refuses."""
+    done = subprocess.run([bench.strata_program, *verb, "--data", server.folder / "data"], capture_output=True, text=True, timeout=3600,
+                          check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"stratad {' '.join(verb)}: {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+def read_bytes(pid):
+    """What a process has read from disks so far."""
+    text = pathlib.Path(f"/proc/{pid}/io").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("read_bytes"))
+
+
+def scrub_and_repair(bench, server):
+    """Seconds, and bytes read from the disk, of a whole scrub, and of rebuilding one of six stores; the bytes rebuilt."""
+    began, before = time.monotonic(), read_bytes(server.pid)
+    ask(bench, server, "scrub")
+    scrub = {"seconds": time.monotonic() - began, "read_bytes": read_bytes(server.pid) - before}
+    server.stop()
+    lost = server.folder / "store-5"
+    shutil.rmtree(lost)
+    forget_cached_files()
+    server.start()
+    began, before = time.monotonic(), read_bytes(server.pid)
+    ask(bench, server, "disk", "replace", str(lost), str(server.folder / "store-new"))
+    while (status := ask(bench, server, "status"))["redundancy"] != "whole":
+        if time.monotonic() - began > 1800:
+            raise RuntimeError(f"not whole after half an hour: {status['repair']}")
+        time.sleep(0.2)
+    repair = {"seconds": time.monotonic() - began, "read_bytes": read_bytes(server.pid) - before,
+              "mended_bytes": status["repair"]["mended_bytes"]}
+    return scrub, repair
+
+
+def repair(bench):
+    """All stores lie on one disk, so that its rate bounds what all of them do together."""
+    lines = ["| work at ec-4+2, six stores on one disk | data | time | read from the disk | beside one reader of that disk |",
+             "|---|---|---|---|---|"]
+    results = {}
+    server = bench.server("strata", POLICIES["ec-4+2"])
+    try:
+        rate = disk_read_rate(bench, 2 << 30)
+        server.start()
+        # 8 connections with a file of 256 MiB each.
+        written = bench.load(server, "--row", "write1m", "--connections", "8", "--depth", "8", "--seconds", "60", "--warm-up", "0",
+                             "--operations", "2048")[0]["operations"] << 20
+        server.stop()
+        if not forget_cached_files():
+            raise RuntimeError("emptying the page cache needs root")
+        server.start()
+        scrub, mended = scrub_and_repair(bench, server)
+        results = {"disk_bytes_per_s": rate, "written_bytes": written, "scrub": scrub, "repair": mended}
+        for what, work, data in (("scrub", scrub, written), ("repair of a lost store", mended, mended["mended_bytes"])):
+            speed = work["read_bytes"] / work["seconds"]
+            lines.append(f"| {what} | {data >> 20:,} MiB | {work['seconds']:.1f} s | {speed / 1e6:,.0f} MB/s | "
+                         f"{speed / rate:.0%} of {rate / 1e6:,.0f} MB/s |")
+    except (RuntimeError, OSError, subprocess.SubprocessError) as failure:
+        bench.fail("strata repair", failure)
+    finally:
+        server.stop()
+        server.remove()
+    return {"markdown": "\n".join(lines), "results": results}
+
+
+EXTRAS = {"threads": threads, "coding": coding, "tables": tables, "idle": idle, "sessions": sessions, "repair": repair}

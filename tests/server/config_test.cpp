@@ -2,6 +2,7 @@
 // Flags and TOML: both ways to each setting, what is refused, and what the refusal tells.
 #include "server/config.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -261,6 +262,14 @@ TEST(Toml, all_that_is_wrong_is_told_at_once) {
     EXPECT_THAT(text, HasSubstr("s.toml:1:1: unknown key \"polici\""));
     EXPECT_THAT(text, HasSubstr("s.toml:3:"));
     EXPECT_THAT(text, HasSubstr("nfs.lease_seconds: \"0\" is not a number"));
+}
+
+TEST(Toml, mistakes_come_in_the_order_of_the_file) {
+    const auto text = toml_refusal("policy = 1\nnone = 1\ndata = 1\n[nfs]\nlisten = 1\n[limits]\nthreads = \"x\"\n");
+    std::vector<std::size_t> places;
+    for (const char* place : {"s.toml:1:", "s.toml:2:", "s.toml:3:", "s.toml:5:", "s.toml:7:"}) places.push_back(text.find(place));
+    EXPECT_TRUE(std::ranges::is_sorted(places)) << text;
+    EXPECT_NE(places.back(), std::string::npos) << text;
 }
 
 TEST(Toml, a_value_of_the_wrong_type_is_refused) {

@@ -56,8 +56,8 @@ protected:
     void set(const vfs::Share& share, const vfs::SetAttributes& attributes) {
         ASSERT_TRUE(world_.run(fs_.set_attributes(ctx_, share.root, attributes, false)));
     }
-    std::string hints(const std::vector<std::string>& words, std::string_view nfs) {
-        auto text = world_.run(mount_hints(ctx_, fs_, made(words), *Endpoint::parse(nfs)));
+    std::string hints(const std::vector<std::string>& words, std::string_view nfs, const std::string& machine = "") {
+        auto text = world_.run(mount_hints(ctx_, fs_, made(words), *Endpoint::parse(nfs), machine));
         EXPECT_TRUE(text);
         return text ? *text : "";
     }
@@ -121,7 +121,7 @@ TEST_F(QuickStart, a_restart_finds_what_is_there) {
 TEST_F(QuickStart, a_contradiction_names_both_values) {
     made({"a:owner=5:6,mode=0700,squash=root,client=10.0.0.0/8"});
     EXPECT_THAT(refusal({"a:mode=0777"}), testing::AllOf(HasSubstr("\"a\""), HasSubstr("mode=0700"), HasSubstr("mode=0777")));
-    EXPECT_THAT(refusal({"a:owner=7:6"}), testing::AllOf(HasSubstr("owner=5:6"), HasSubstr("owner=7:6")));
+    EXPECT_THAT(refusal({"a:owner=7:6"}), testing::AllOf(HasSubstr("owner=5:6"), HasSubstr("owner=7:6"), HasSubstr("chown")));
     EXPECT_THAT(refusal({"a:squash=none"}), testing::AllOf(HasSubstr("squash=root"), HasSubstr("squash=none")));
     EXPECT_THAT(refusal({"a:client=10.0.0.0/16"}), testing::AllOf(HasSubstr("10.0.0.0/8"), HasSubstr("10.0.0.0/16")));
     EXPECT_THAT(refusal({"a:ro"}), testing::AllOf(HasSubstr("ro=no"), HasSubstr("ro=yes")));
@@ -189,6 +189,23 @@ TEST_F(QuickStart, the_mount_command_is_exact) {
     EXPECT_THAT(hints({"a"}, "[2001:db8::1]:2049"), HasSubstr("mount: sudo mount -t nfs4 [2001:db8::1]:/a /mnt\n"));
     EXPECT_THAT(hints({"a"}, "0.0.0.0:2049"), HasSubstr("mount: sudo mount -t nfs4 SERVER:/a /mnt\n"));
     EXPECT_THAT(hints({"a"}, "[::]:2050"), HasSubstr("-o port=2050 SERVER:/a /mnt\n"));
+    EXPECT_THAT(hints({"a"}, "[::]:2050"), HasSubstr("SERVER is a name or address of this machine\n"));
+    EXPECT_THAT(hints({"a"}, "0.0.0.0:2049", "192.0.2.7"), HasSubstr("mount: sudo mount -t nfs4 192.0.2.7:/a /mnt\n"));
+    EXPECT_THAT(hints({"a"}, "192.0.2.8:2049", "192.0.2.7"), HasSubstr("nfs4 192.0.2.8:/a /mnt\n"));
+}
+
+TEST_F(QuickStart, without_a_share_a_hint_tells_how_to_make_one) {
+    EXPECT_THAT(hints({}, "127.0.0.1:2049"), HasSubstr("--share NAME"));
+    EXPECT_THAT(hints({"a"}, "127.0.0.1:2049"), Not(HasSubstr("--share NAME")));
+}
+
+TEST_F(QuickStart, the_machines_address_is_one_that_others_can_use) {
+    const auto address = default_address();
+    if (address.empty()) return;  // a machine without a route
+    const auto endpoint = Endpoint::parse(address + ":1");
+    ASSERT_TRUE(endpoint) << address;
+    EXPECT_FALSE(endpoint->is_loopback());
+    EXPECT_THAT(endpoint->address_string(), testing::AllOf(Not("0.0.0.0"), Not("::")));
 }
 
 TEST_F(QuickStart, a_name_is_one_word_to_the_shell) {
@@ -206,7 +223,11 @@ TEST_F(QuickStart, a_hint_tells_who_cannot_write) {
     EXPECT_EQ(hint("mode=0777", lan), "");
     EXPECT_THAT(hint("ro,mode=0777", lan), HasSubstr("read-only"));
     EXPECT_THAT(hint("owner=0:0", lan), HasSubstr("nobody can write"));
-    EXPECT_THAT(hint("owner=0:0", lan), HasSubstr("owner=1000:1000"));
+    EXPECT_THAT(hint("owner=0:0", lan), HasSubstr("--share NAME:owner=1000:1000"));
+    // The share is there by now: what it was not given when it was made must come from a client.
+    EXPECT_THAT(hint("owner=0:0", "0.0.0.0:2049"), testing::AllOf(HasSubstr("127.0.0.1:/s"), HasSubstr("chown or chmod")));
+    EXPECT_THAT(hint("owner=0:0", "[::]:2049"), HasSubstr("[::1]:/s"));
+    EXPECT_THAT(hint("owner=0:0,squash=root", "0.0.0.0:2049"), HasSubstr("--share NAME:owner"));
     EXPECT_THAT(hint("owner=0:0", local), HasSubstr("only root can write"));
     EXPECT_THAT(hint("owner=0:0,squash=root", local), HasSubstr("nobody can write"));
     EXPECT_THAT(hint("owner=5:6", lan), HasSubstr("only uid 5 can write"));

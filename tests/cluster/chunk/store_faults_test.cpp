@@ -63,6 +63,17 @@ TEST_F(StoreFaults, removing_from_a_full_store_makes_room_again) {
     }
 }
 
+TEST_F(StoreFaults, what_a_compaction_leaves_of_the_reserve_segment_is_for_puts) {
+    const std::uint64_t end = fill(50'000);
+    const std::uint64_t a_segment = s.config.segment_bytes / 54'000;
+    for (std::uint64_t i = 0; i < a_segment; i += 2) ASSERT_TRUE(s.remove(key_of(i)));  // of one segment only
+    ASSERT_TRUE(s.compact());
+    EXPECT_GT(s.store->space().free_bytes, s.config.segment_bytes / 4);
+    EXPECT_GE(fill(50'000), end + a_segment / 4);
+    EXPECT_GE(s.disk->space()->free_bytes, s.config.log_reserve_bytes + s.config.segment_bytes);
+    for (std::uint64_t i = 1; i < next; i += i < a_segment ? 2 : 1) ASSERT_TRUE(right(i, 50'000)) << i;
+}
+
 TEST_F(StoreFaults, dead_segments_are_given_back_at_once) {
     const std::uint64_t before = s.disk->used_bytes();
     for (std::uint64_t i = 0; i < 200; ++i) ASSERT_TRUE(s.put(key_of(i), bytes_of(i, 50'000)));

@@ -112,7 +112,7 @@ protected:
     FewClients() {
         config.clients_max = 3;
         config.state_bytes_max = 16 << 10;
-        config.session_bytes_max = 400 << 10;
+        config.session_bytes_max = 64 << 10;
         config.sessions_per_client_max = 100;
         start();
         wire = &connect();
@@ -176,8 +176,36 @@ TEST_F(FewClients, sessions_of_all_clients_together_are_bounded) {
     int made = 0;
     for (; made < 100 && status == NfsStatus::ok; ++made) status = client.create_session();
     EXPECT_EQ(status, NfsStatus::delay);
-    EXPECT_GT(made, 8);  // the later ones are smaller: six of the first one's size would be all
+    EXPECT_GT(made, 35);  // the later ones are smaller: 34 of the first one's size would be all
     EXPECT_LE(server->service().session_bytes.used(), config.session_bytes_max);
+}
+
+TEST_F(FewClients, replies_are_kept_within_a_bound_and_what_could_not_be_kept_is_not_begun) {
+    TestClient client(*wire, "client");
+    client.establish();
+    const auto send = [&](std::uint32_t slot, bool keep) {
+        Ops ops;
+        ops.sequence(client.session, client.slots[slot] + 1, slot, keep).putrootfh();
+        const auto status = wire->call(ops).status;
+        if (status == NfsStatus::ok) ++client.slots[slot];
+        return status;
+    };
+    // What may be kept of one reply is 4 KiB; of this one it is 64 bytes.
+    const auto idle = server->service().session_bytes.used();
+    for (std::uint32_t slot = 0; slot < 16; ++slot) EXPECT_EQ(send(slot, true), NfsStatus::ok);
+    const auto kept = server->service().session_bytes.used() - idle;
+    EXPECT_GE(kept, 16u * 60);
+    EXPECT_LE(kept, 16u * 100);
+
+    auto others = server->service().session_bytes.take(config.session_bytes_max - server->service().session_bytes.used() - 1000);
+    ASSERT_TRUE(others);
+    EXPECT_EQ(send(3, true), NfsStatus::delay);
+    EXPECT_EQ(send(3, false), NfsStatus::ok);
+    EXPECT_EQ(send(4, true), NfsStatus::delay);
+    others.reset();
+    EXPECT_EQ(send(4, true), NfsStatus::ok);
+    for (std::uint32_t slot = 0; slot < 16; ++slot) EXPECT_EQ(send(slot, false), NfsStatus::ok);
+    EXPECT_EQ(server->service().session_bytes.used(), idle);
 }
 
 TEST_F(FewClients, ids_and_stateids_do_not_count_up) {
