@@ -259,7 +259,7 @@ void compare_replicas(const std::vector<cluster::StoreDisk>& places, Random& ran
         return;
     }
     for (const auto& replica : *replicas) {
-        if (replica.member) ++report.replicas;
+        ++report.replicas;
         for (const auto& fault : replica.faults) report.problems.push_back(fmt::format("metadata on {}: {}", replica.description, fault));
     }
 }

@@ -105,11 +105,23 @@ bool AppendQueue::remove(std::span<const ShardKey> keys) {
     return died;
 }
 
-void AppendQueue::carry(std::span<const Removal> removals) {
-    std::lock_guard lock(state_.mutex);
-    for (const Removal& r : removals) {
-        if (!state_.set.index().find(r.key) && !in_flight_.contains(r.key)) removals_.push_back(r);
+Task<Result<>> AppendQueue::carry(std::vector<Removal> removals) {
+    if (removals.empty()) co_return Result<>{};
+    auto behind = std::make_shared<Pending>();  // of nothing: its ticket tells when all before it is written
+    behind->record.outcome = fail(Errc::cancelled);
+    bool start = false;
+    {
+        std::lock_guard lock(state_.mutex);
+        if (closed_) co_return fail(Errc::closed);
+        for (const Removal& r : removals) {
+            if (!state_.set.index().find(r.key) && !in_flight_.contains(r.key)) removals_.push_back(r);
+        }
+        start = enqueue(behind);
     }
+    if (start) start_flush();
+    CO_CHECK_OK(co_await done_.wait(behind->ticket, *state_.runtime.clock, Instant::max()));
+    if (state_.failed) co_return fail(Errc::io, state_.disk->description() + " has failed");
+    co_return Result<>{};
 }
 
 void AppendQueue::start_flush() {

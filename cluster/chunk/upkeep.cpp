@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compaction, checkpoints and the removal of dead segments.
 //
-// Compaction copies what is alive to the front of the log, waits until the copies are durable, and only then removes the segment. A
-// power cut between leaves both copies; the later one counts.
+// Compaction copies what is alive, and removals of what other segments still hold, to the front of the log, waits until the copies are
+// durable, and only then removes the segment. A power cut between leaves both copies; the later one counts.
 #include "cluster/chunk/upkeep.h"
 
 #include <algorithm>
@@ -154,14 +154,14 @@ Task<Result<>> Upkeep::compact(SegmentPtr victim) {
         CO_CHECK_OK(co_await queue_.move(std::move(*loaded)));
         at += n;
     }
-    // Only now: a compaction that fails half way would write them anew at each attempt.
-    bool emptied = false;
     {
         std::lock_guard lock(state_.mutex);
-        emptied = victim->live_shards == 0;
-        if (emptied) state_.set.forget_removals(victim->sequence);
+        if (victim->live_shards != 0) co_return Result<>{};
     }
-    if (emptied) queue_.carry(planned->removals);
+    // Only now: a compaction that fails half way would write them anew at each attempt. And durably, before the victim goes with its own.
+    CO_CHECK_OK(co_await queue_.carry(std::move(planned->removals)));
+    std::lock_guard lock(state_.mutex);
+    state_.set.forget_removals(victim->sequence);
     co_return Result<>{};
 }
 

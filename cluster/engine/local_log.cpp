@@ -54,6 +54,9 @@ Task<Result<std::unique_ptr<LocalLog>>> LocalLog::open(const Runtime& runtime, U
     log->merge(contents);
     for (const auto& [member, content] : contents) co_await log->level(member);
     if (log->members_.empty()) {
+        for (const auto& loss : log->losses_) {
+            if (passes(loss.why)) co_return fail(loss.why);
+        }
         co_return fail(Errc::io, "no store's copy of the metadata log can be read" +
                                      (log->losses_.empty() ? std::string() : ": " + to_string(log->losses_.front().why)));
     }
@@ -251,8 +254,7 @@ Task<Result<>> LocalLog::propose(const Context&, LogBatch batch) {
         present.clear();
         const bool late = runtime_.clock->now() >= give_up;
         for (auto& [member, why] : missed) {
-            const bool passes = why == Errc::no_space || why == Errc::too_many;
-            if (passes && (!late || entry.places.empty()))
+            if (passes(why) && (!late || entry.places.empty()))
                 present.push_back(member);
             else
                 failed.emplace_back(member, std::move(why));

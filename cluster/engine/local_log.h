@@ -36,7 +36,7 @@ public:
 
     // Opens the copies on `stores` (empty ones are fine), which all hold every durable record but for what rotted: what one lacks of the
     // longest run of records is copied from the others. A store that fails meanwhile is in losses().
-    // Errors: io (no copy is left), bad_version.
+    // Errors: io (no copy is left), bad_version, no_space and too_many (none could be given what it lacks).
     static Task<Result<std::unique_ptr<LocalLog>>> open(const Runtime& runtime, Uuid volume, std::vector<StoreDisk> stores,
                                                         LocalLogConfig config);
     ~LocalLog() override;

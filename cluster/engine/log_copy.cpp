@@ -175,7 +175,7 @@ Result<> LogCopy::append(LogSegmentHeader header, std::uint64_t first, std::uint
     broken_ = true;  // until all is done
     auto appended = append_record(header, first, last, record);
     // Nothing was promised, and the same bytes can be written to the same place again.
-    broken_ = !appended && appended.error() != Errc::no_space && appended.error() != Errc::too_many;
+    broken_ = !appended && !passes(appended.error());
     return appended;
 }
 

@@ -23,6 +23,9 @@ struct StoreDisk {
     std::uint64_t reserved_bytes = 0;  // of the disk, for others than the metadata
 };
 
+// A full disk, or no descriptor left: nothing is lost by it, and what was to be done is tried again.
+inline bool passes(const Error& error) { return error == Errc::no_space || error == Errc::too_many; }
+
 // A record where it lies.
 struct PlacedRecord {
     LogRecord record;

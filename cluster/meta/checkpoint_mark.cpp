@@ -21,8 +21,9 @@ constexpr std::uint32_t magic_little = 0x377f0682;  // the lowest bit set: check
 
 using Salts = std::array<std::byte, 8>;
 
-// salts, frames, CRC-32C of both.
-constexpr std::size_t mark_size = 8 + 8 + 4;
+// A slot: sequence:u64 salts:8 frames:u64 crc:u32, the crc over what is before it. Zeros: never written.
+constexpr std::size_t mark_size = 8 + 8 + 8 + 4;
+constexpr std::size_t slots = 2, slot_size = 4096;  // a block each: tearing one leaves the other alone
 
 std::string wal_of(const std::string& database) { return database + "-wal"; }
 std::string mark_of(const std::string& database) { return database + "-mark"; }
@@ -51,8 +52,7 @@ struct Sum {
 };
 
 struct Wal {
-    bool empty = true;          // no WAL, or one whose header was never written
-    bool sound_header = false;  // then the rest counts
+    bool sound_header = false;  // then the rest counts; not so without a WAL
     Salts salts{};
     std::uint64_t frames = 0;  // sound ones, up to the last commit
 };
@@ -65,8 +65,7 @@ Result<Wal> scan(Disk& disk, const std::string& database) {
     std::vector<std::byte> bytes(header_size);
     TRY(count, (*opened)->read_at(0, bytes));
     const std::span header(bytes.data(), count);
-    wal.empty = std::ranges::all_of(header, [](std::byte b) { return b == std::byte{0}; });
-    if (wal.empty || count < header_size) return wal;
+    if (count < header_size) return wal;
     const std::uint32_t magic = big_endian(header);
     Sum sum{.swapped = (magic & 1) != 0};
     sum.add(header.first(24));
@@ -85,27 +84,79 @@ Result<Wal> scan(Disk& disk, const std::string& database) {
     }
 }
 
-std::uint32_t sum_of(std::span<const std::byte> mark) { return crc32c(mark.first(mark_size - 4)); }
+struct Mark {
+    std::uint64_t sequence = 0;  // from 1
+    Salts salts{};
+    std::uint64_t frames = 0;
+};
+
+std::array<std::byte, mark_size> encode_mark(const Mark& mark) {
+    std::array<std::byte, mark_size> bytes{};
+    std::memcpy(bytes.data(), &mark.sequence, sizeof mark.sequence);
+    std::ranges::copy(mark.salts, bytes.begin() + 8);
+    std::memcpy(bytes.data() + 16, &mark.frames, sizeof mark.frames);
+    const std::uint32_t sum = crc32c(std::span(bytes).first(mark_size - 4));
+    std::memcpy(bytes.data() + 24, &sum, sizeof sum);
+    return bytes;
+}
+
+std::optional<Mark> decode_mark(std::span<const std::byte> bytes) {
+    Mark mark;
+    std::memcpy(&mark.sequence, bytes.data(), sizeof mark.sequence);
+    std::ranges::copy(bytes.subspan(8, 8), mark.salts.begin());
+    std::memcpy(&mark.frames, bytes.data() + 16, sizeof mark.frames);
+    if (mark.sequence == 0 || !std::ranges::equal(encode_mark(mark), bytes.first(mark_size))) return std::nullopt;
+    return mark;
+}
 
 std::unexpected<Error> damaged(Disk& disk, std::string_view what) {
     return fail(Errc::corrupt, std::string(what) + " of the metadata database on " + disk.description() + " is damaged");
 }
 
+// The newest one; nothing if none was ever written. Errors: corrupt, io.
+Result<std::optional<Mark>> read_mark(Disk& disk, File& file) {
+    std::optional<Mark> newest;
+    std::size_t blank = 0;  // a power cut may have torn the first one
+    for (std::size_t slot = 0; slot < slots; ++slot) {
+        std::array<std::byte, mark_size> bytes{};
+        TRY(count, file.read_at(slot * slot_size, bytes));
+        if (count < mark_size) return damaged(disk, "the checkpoint mark");
+        if (std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; })) ++blank;
+        const auto mark = decode_mark(bytes);
+        if (mark && (!newest || mark->sequence > newest->sequence)) newest = mark;
+    }
+    if (!newest && blank == 0) return damaged(disk, "the checkpoint mark");
+    return newest;
+}
+
+// Blocks that were written before: writing to them again needs no space.
+Result<> make_mark_file(Disk& disk, const std::string& database) {
+    const std::array<std::byte, slots * slot_size> blank{};
+    return replace_file(disk, mark_of(database), blank);
+}
+
 }  // namespace
+
+Result<> prepare_checkpoint_mark(Disk& disk, const std::string& database) {
+    TRY(exists, disk.exists(mark_of(database)));
+    return exists ? Result<>() : make_mark_file(disk, database);
+}
 
 Result<> mark_checkpoint(Disk& disk, const std::string& database, std::uint64_t frames) {
     if (frames == 0) return {};
-    std::array<std::byte, mark_size> mark{};
+    Mark mark{.frames = frames};
     {
         TRY(wal, disk.open(wal_of(database), OpenMode::read_write));
         CHECK_OK(wal->sync());  // SQLite syncs it only now, too; the mark must not come before
-        TRY(count, wal->read_at(16, std::span(mark).first(8)));
-        if (count < 8) return damaged(disk, "the write-ahead log");
+        TRY(count, wal->read_at(16, mark.salts));
+        if (count < mark.salts.size()) return damaged(disk, "the write-ahead log");
     }
-    std::memcpy(mark.data() + 8, &frames, sizeof frames);
-    const std::uint32_t sum = sum_of(mark);
-    std::memcpy(mark.data() + 16, &sum, sizeof sum);
-    return replace_file(disk, mark_of(database), mark);
+    CHECK_OK(prepare_checkpoint_mark(disk, database));
+    TRY(file, disk.open(mark_of(database), OpenMode::read_write));
+    TRY(newest, read_mark(disk, *file));
+    mark.sequence = (newest ? newest->sequence : 0) + 1;
+    CHECK_OK(file->write_at(mark.sequence % slots * slot_size, encode_mark(mark)));
+    return file->sync();
 }
 
 Result<std::uint64_t> sound_wal_frames(Disk& disk, const std::string& database) {
@@ -113,21 +164,19 @@ Result<std::uint64_t> sound_wal_frames(Disk& disk, const std::string& database) 
     return wal.frames;
 }
 
+std::uint64_t wal_bytes_of(std::uint64_t frames) { return header_size + frames * frame_size; }
+
 Result<> verify_checkpoint_mark(Disk& disk, const std::string& database) {
-    const auto mark = read_file(disk, mark_of(database));
-    if (!mark && mark.error() == Errc::not_found) return {};
-    if (!mark) return fail(mark.error());
-    std::uint32_t sum = 0;
-    if (mark->size() == mark_size) std::memcpy(&sum, mark->data() + 16, sizeof sum);
-    if (mark->size() != mark_size || sum != sum_of(*mark)) return damaged(disk, "the checkpoint mark");
+    const auto file = disk.open(mark_of(database), OpenMode::read);
+    if (!file && file.error() == Errc::not_found) return {};
+    if (!file) return fail(file.error());
+    TRY(mark, read_mark(disk, **file));
+    if (!mark) return {};
     TRY(wal, scan(disk, database));
-    // Restarted only when all was moved, and the new header is synced before the frames.
-    if (wal.empty) return {};
+    // Never absent or emptied since it was marked. Restarted only when all was moved, and the new header is synced before the frames.
     if (!wal.sound_header) return damaged(disk, "the write-ahead log");
-    if (!std::ranges::equal(std::span(*mark).first(8), wal.salts)) return {};
-    std::uint64_t frames = 0;
-    std::memcpy(&frames, mark->data() + 8, sizeof frames);
-    if (wal.frames < frames) return damaged(disk, "the write-ahead log");
+    if (mark->salts != wal.salts) return {};
+    if (wal.frames < mark->frames) return damaged(disk, "the write-ahead log");
     return {};
 }
 

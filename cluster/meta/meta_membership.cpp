@@ -10,7 +10,7 @@ namespace strata::cluster {
 
 namespace {
 
-constexpr int publish_attempts = 10;  // while only space or descriptors are missing
+constexpr int publish_attempts = 10;  // before others go on without a member that only lacks space or descriptors
 constexpr Duration publish_pause = 1s;
 
 constexpr Duration rebuild_pause_min = 30s;  // before a store that failed gets a replica again
@@ -37,6 +37,7 @@ SqliteMetaStore::Site& SqliteMetaStore::site_of(const StoreDisk& place) {
 
 SqliteMetaStore::MemberPtr SqliteMetaStore::attach(StoreDisk place, std::shared_ptr<Replica> replica, LogIndex applied) {
     auto member = std::make_shared<Member>();
+    member->room = std::make_shared<Room>(reserve_ + place.reserved_bytes);
     member->place = std::move(place);
     member->replica = std::move(replica);
     member->pool = runtime_.make_pool("meta-apply", 1);
@@ -129,11 +130,14 @@ void SqliteMetaStore::leave_membership() {
     membership_free_.raise(++membership_turns_);
 }
 
-Task<std::vector<std::optional<Error>>> SqliteMetaStore::write_everywhere(const ReplicaManifest& manifest, std::vector<StoreDisk>& places) {
+// Returns which of them failed.
+Task<std::vector<std::pair<Uuid, Error>>> SqliteMetaStore::write_manifests(const ReplicaManifest& manifest, bool listed) {
     std::vector<std::pair<StoreDisk, std::shared_ptr<Pool>>> sites;
     {
         std::lock_guard lock(mutex_);
-        for (const auto& site : sites_) sites.emplace_back(site.place, site.pool);
+        for (const auto& site : sites_) {
+            if (manifest.lists(site.place.store) == listed) sites.emplace_back(site.place, site.pool);
+        }
     }
     auto round = std::make_shared<ManifestRound>(sites.size());
     for (std::size_t i = 0; i < sites.size(); ++i) {
@@ -149,30 +153,29 @@ Task<std::vector<std::optional<Error>>> SqliteMetaStore::write_everywhere(const 
         }));
     }
     (void)co_await round->ended.wait(sites.size(), *runtime_.clock, runtime_.clock->now() + config_.store_timeout);
-    std::vector<std::optional<Error>> failures(sites.size());
+    std::vector<std::pair<Uuid, Error>> failed;
     std::lock_guard lock(round->mutex);
     for (std::size_t i = 0; i < sites.size(); ++i) {
-        places.push_back(sites[i].first);
+        const auto store = sites[i].first.store;
         if (!round->results[i])
-            failures[i] = Error(Errc::timed_out, "the store does not answer");
+            failed.emplace_back(store, Error(Errc::timed_out, "the store does not answer"));
         else if (!*round->results[i])
-            failures[i] = round->results[i]->error();
+            failed.emplace_back(store, round->results[i]->error());
     }
-    co_return failures;
+    co_return failed;
 }
 
-// Until all members that are listed have it.
+// Until all members that are listed have it. Only then the witnesses get it: none is ever newer than what every member has.
 Task<Result<>> SqliteMetaStore::publish(ReplicaManifest next) {
+    bool changed = true;
     for (int attempt = 1;; ++attempt) {
-        ++next.generation;
-        next.nonce = runtime_.random->next();
-        std::vector<StoreDisk> places;
-        const auto failures = co_await write_everywhere(next, places);
-        std::vector<std::pair<Uuid, Error>> failed;
-        for (std::size_t i = 0; i < places.size(); ++i) {
-            if (failures[i] && next.lists(places[i].store)) failed.emplace_back(places[i].store, *failures[i]);
+        if (changed) {  // the same again is no new generation: a member that waits for space must not fall behind by it
+            ++next.generation;
+            next.nonce = runtime_.random->next();
         }
+        const auto failed = co_await write_manifests(next, true);
         if (failed.empty()) {
+            (void)co_await write_manifests(next, false);
             std::lock_guard lock(mutex_);
             manifest_ = std::move(next);
             co_return Result<>{};
@@ -181,30 +184,37 @@ Task<Result<>> SqliteMetaStore::publish(ReplicaManifest next) {
             std::lock_guard lock(mutex_);
             manifest_.generation = next.generation;  // some store may have it
         }
-        // A full disk, or no descriptor left, is not a store's end.
-        const bool may_pass =
-            std::ranges::all_of(failed, [](const auto& f) { return f.second == Errc::no_space || f.second == Errc::too_many; });
-        if (may_pass && attempt < publish_attempts && !tasks_.stopping()) {
-            co_await runtime_.clock->sleep_for(publish_pause);
-            continue;
-        }
-        if (tasks_.stopping() && std::ranges::any_of(failed, [](const auto& f) { return f.second == Errc::timed_out; })) {
+        if (tasks_.stopping() && std::ranges::any_of(failed, [](const auto& f) { return passes(f.second) || f.second == Errc::timed_out; })) {
             co_return fail(failed.front().second);
         }
+        // A full disk, or no descriptor left, is not a store's end, and never that of the last one.
+        const bool some_have_it = failed.size() < next.members.size();
+        const bool late = attempt >= publish_attempts;
+        changed = false;
         for (const auto& [store, why] : failed) {
+            if (passes(why) && !(late && some_have_it)) continue;
             std::erase(next.members, store);
-            std::vector<MemberPtr> members;
-            {
-                std::lock_guard lock(mutex_);
-                members = members_;
-            }
-            for (const auto& member : members) {
-                if (member->place.store == store) mark_lost(member, why);
-            }
-            if (records_ != nullptr) records_->remove_copy(store);
+            give_up(store, why);
+            changed = true;
         }
         if (next.members.empty()) co_return fail(failed.front().second);
+        if (changed) continue;
+        if (late && !open_) co_return fail(failed.front().second);  // whoever opens is told
+        log_.warning("a manifest of the metadata waits", {{"error", to_string(failed.front().second)}});
+        co_await runtime_.clock->sleep_for(publish_pause);
     }
+}
+
+void SqliteMetaStore::give_up(const Uuid& store, const Error& why) {
+    std::vector<MemberPtr> members;
+    {
+        std::lock_guard lock(mutex_);
+        members = members_;
+    }
+    for (const auto& member : members) {
+        if (member->place.store == store) mark_lost(member, why);
+    }
+    if (records_ != nullptr) records_->remove_copy(store);
 }
 
 Task<> SqliteMetaStore::rebuild_lost() {
@@ -335,8 +345,16 @@ Task<Result<std::shared_ptr<Replica>>> SqliteMetaStore::copy_database(MemberPtr 
         if (!step) co_return fail(step.error());
         if (*step) break;
         if (tasks_.stopping()) co_return fail(Errc::cancelled);
+        // What is being copied holds the source's WAL as it is: it grows until the copy ends.
+        if (source->room->bytes <= 0 && source->replica->wal_pages() >= wal_too_long()) {
+            co_return fail(Errc::no_space, "copying the database would fill the disk of " + source->place.disk->description());
+        }
     }
-    co_return co_await target->pool->run([&copy, this] { return copy->finish(volume_.uuid, config_.cache); });
+    co_return co_await target->pool->run([&copy, this]() -> Result<std::shared_ptr<Replica>> {
+        TRY(replica, copy->finish(volume_.uuid, config_.cache));
+        CHECK_OK(replica->limit_wal(config_.wal_pages_max));
+        return replica;
+    });
 }
 
 Task<Result<>> SqliteMetaStore::build(MemberPtr member) {

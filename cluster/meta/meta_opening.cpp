@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening a volume: which replicas are the newest, what the log has beyond them, and the new owner's epoch.
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -65,6 +66,7 @@ private:
     std::vector<StoreDisk> usable_;                   // members that hold every durable command
     std::vector<std::shared_ptr<Replica>> replicas_;  // their sound databases
     std::unique_ptr<LocalLog> records_;
+    std::optional<Error> no_room_;  // why a database was left aside that is not damaged
     std::set<Uuid> durable_;  // stores whose databases durably have all
     LogIndex last_ = 0;
     std::unique_ptr<SqliteMetaStore> store_;
@@ -162,11 +164,13 @@ Task<Result<>> MetaOpening::open_log() {
 Task<> MetaOpening::open_databases() {
     for (const auto& place : usable_) {
         auto replica = co_await pool_->run([&] { return Replica::open(place, *runtime_.random, newest_.volume, config_.cache); });
+        if (const auto limited = replica ? (*replica)->limit_wal(config_.wal_pages_max) : Result<>(); !limited) replica = fail(limited.error());
         if (replica) {
             replicas_.push_back(std::move(*replica));
         } else {
             log_.error("a metadata database cannot be used and will be built anew",
                        {{"store", place.disk->description()}, {"error", to_string(replica.error())}});
+            if (passes(replica.error())) no_room_ = replica.error();
         }
     }
 }
@@ -182,13 +186,15 @@ Result<> MetaOpening::drop_hopeless() {
                    {{"store", replica->description()}, {"applied", applied}, {"log_first", log_first}, {"log_last", log_last}});
         return true;
     });
-    // An orderly close applied all there was.
-    if (const auto lost = records_->lost_from(); lost && !newest_.clean && last_ < *lost) {
-        return fail(Errc::corrupt, fmt::format("a segment of the metadata log, from {} on, is damaged in every copy: going on without it "
-                                               "would lose acknowledged changes",
-                                               *lost));
+    // An orderly close applied all there was. Otherwise commands may have come after those that a database has out of that segment.
+    if (const auto lost = records_->lost_from(); lost && !newest_.clean) {
+        return fail(Errc::corrupt,
+                    fmt::format("a segment of the metadata log, from {} on, is damaged in every copy: going on without it may lose "
+                                "acknowledged changes; to do so all the same remove its files (meta/log-{:016x}-*)",
+                                *lost, *lost));
     }
     if (!replicas_.empty()) return {};
+    if (no_room_) return fail(*no_room_);
     return fail(Errc::corrupt,
                 fmt::format("no metadata database is sound enough to be brought up to date: the log has {} to {}", log_first, log_last));
 }
@@ -197,6 +203,7 @@ Task<Result<>> MetaOpening::replay() {
     for (;;) {
         LogIndex from = last_ + 1;
         for (const auto& replica : replicas_) from = std::min(from, replica->state().applied + 1);
+        if (replicas_.empty() && no_room_) co_return fail(*no_room_);
         if (replicas_.empty()) co_return fail(Errc::corrupt, "no metadata database took the commands of the log");
         if (from > last_) break;
         CO_TRY(batches, co_await records_->read(Context{.clock = runtime_.clock}, from, replay_bytes));
@@ -214,19 +221,31 @@ Task<> MetaOpening::make_durable() {
     }
 }
 
-// SQLite's log may have to be moved into the database first: it must not grow by all of ours.
+// SQLite's log may have to be moved into the database first: it must not grow by all of ours. Without space in ever smaller pieces: what
+// one transaction adds to SQLite's log must fit.
 Result<> MetaOpening::apply_with_room(Replica& replica, LogIndex first, std::span<const Command* const> commands) {
-    if (replica.wal_pages() >= config_.wal_pages_max) (void)replica.checkpoint();
-    auto done = replica.apply(first, commands);
-    if (done || done.error() != Errc::no_space) return done;
-    (void)replica.checkpoint();
-    done = replica.apply(first, commands);
-    if (!done && done.error() == Errc::no_space) {
-        return fail(Errc::no_space,
-                    fmt::format("{}: the disk is full; free some space on it, so that the metadata can be brought up to date",
-                                replica.description()));
+    const auto checkpoint = [&replica]() -> Result<> {
+        const auto moved = replica.checkpoint();
+        if (!moved && !passes(moved.error())) return fail(moved.error());
+        return {};
+    };
+    bool smallest = false;
+    for (auto count = commands.size(); !commands.empty();) {
+        if (replica.unmoved_pages() >= config_.wal_pages_max) CHECK_OK(checkpoint());
+        const auto done = replica.apply(first, commands.first(count));
+        if (done) {
+            first += count;
+            commands = commands.subspan(count);
+            count = std::min(2 * count, commands.size());
+            smallest = false;
+            continue;
+        }
+        if (!passes(done.error()) || smallest) return done;
+        CHECK_OK(checkpoint());
+        smallest = count == 1;
+        count = std::max<std::size_t>(count / 2, 1);
     }
-    return done;
+    return {};
 }
 
 Task<Result<>> MetaOpening::replay_batch(const LogBatch& batch) {
@@ -249,7 +268,11 @@ Task<Result<>> MetaOpening::replay_batch(const LogBatch& batch) {
         for (auto i = skip; i < commands.size(); ++i) pointers.push_back(&commands[i]);
         if (!pointers.empty()) {
             const auto done = co_await pool_->run([&] { return apply_with_room(*replica, applied + 1, pointers); });
-            if (!done && done.error() == Errc::no_space) co_return fail(done.error());
+            if (!done && passes(done.error())) {
+                no_room_ = Error(done.error().code,
+                                 fmt::format("{}: the disk is full; free some space on it, so that the metadata can be brought up to date",
+                                             replica->description()));
+            }
             if (!done) {
                 log_.error("a metadata database does not take the log and will be built anew",
                            {{"store", replica->description()}, {"error", to_string(done.error())}});
@@ -271,7 +294,7 @@ Task<Result<>> MetaOpening::take_over() {
         auto member = store.attach(*at, replica, replica->state().applied);
         member->checkpointed.store(durable_.contains(replica->store()) ? replica->state().applied : 0);
         member->counts = true;
-        co_await pool_->run([&] { SqliteMetaStore::measure_room(*member, store.reserve_); });
+        co_await pool_->run([&] { SqliteMetaStore::measure_room(*replica, *member->room); });
     }
     for (const auto& place : usable_) {
         const bool sound = std::ranges::any_of(replicas_, [&place](const auto& replica) { return replica->store() == place.store; });

@@ -34,16 +34,14 @@ std::uint64_t metadata_reserve(const MetaStoreConfig& config) {
     return 2 * config.wal_pages_max * database_page_size + 2 * config.log_bytes_max + 2 * config.log.segment_bytes;
 }
 
-void SqliteMetaStore::measure_room(Member& member, std::uint64_t reserve) {
-    if (member.replica == nullptr) return;
-    const auto free = member.replica->free_bytes();
-    if (free) member.room.store(static_cast<std::int64_t>(*free) - static_cast<std::int64_t>(reserve + member.place.reserved_bytes));
+void SqliteMetaStore::measure_room(Replica& replica, Room& room) {
+    if (const auto free = replica.free_bytes()) room.bytes = static_cast<std::int64_t>(*free) - room.kept;
 }
 
 std::int64_t SqliteMetaStore::room() const {
     std::int64_t least = INT64_MAX;
     for (const auto& member : members_) {
-        if (!member->lost) least = std::min(least, member->room.load());
+        if (!member->lost) least = std::min(least, member->room->bytes.load());
     }
     return least;
 }
@@ -77,7 +75,20 @@ Task<Result<>> SqliteMetaStore::settle_before_growth(const Context& ctx) {
         member->wanted.raise(last);
         (void)co_await member->applied.wait(last, *runtime_.clock, deadline);
     }
-    for (const auto& member : members) co_await member->pool->run([&] { measure_room(*member, reserve_); });
+    std::vector<std::shared_ptr<Signal>> measured;
+    {
+        std::lock_guard lock(mutex_);
+        for (const auto& member : members) {
+            if (member->lost) continue;
+            measured.push_back(std::make_shared<Signal>());
+            member->pool->post(Job([replica = member->replica, room = member->room, done = measured.back()] {
+                measure_room(*replica, *room);
+                done->raise(1);
+            }));
+        }
+    }
+    // A store that hangs keeps nobody for longer: then what was last seen of it counts.
+    for (const auto& done : measured) (void)co_await done->wait(1, *runtime_.clock, deadline);
     std::lock_guard lock(mutex_);
     if (room() > 0) co_return Result<>{};
     co_return fail(Errc::no_space, "the metadata have no room to grow");
@@ -90,10 +101,10 @@ bool SqliteMetaStore::has_room() {
     if (now < room_looked_at_ + look_again_after) return false;
     room_looked_at_ = now;
     for (const auto& member : members_) {
-        if (member->lost || !member->counts || member->looking.exchange(true)) continue;
-        member->pool->post(Job([member, reserve = reserve_] {
-            measure_room(*member, reserve);
-            member->looking = false;
+        if (member->lost || !member->counts || member->room->looking.exchange(true)) continue;
+        member->pool->post(Job([replica = member->replica, room = member->room] {
+            measure_room(*replica, *room);
+            room->looking = false;
         }));
     }
     return false;

@@ -2,8 +2,10 @@
 // Opening, checkpointing and copying of one database.
 #include "cluster/meta/replica.h"
 
+#include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
 #include <sqlite3.h>
 
 #include "cluster/meta/checkpoint_mark.h"
@@ -12,17 +14,11 @@ namespace strata::cluster {
 
 namespace {
 
-// Called by SQLite after each commit.
-int note_wal_pages(void* counter, sqlite3*, const char*, int pages) {
-    static_cast<std::atomic<std::uint64_t>*>(counter)->store(static_cast<std::uint64_t>(pages), std::memory_order_relaxed);
-    return SQLITE_OK;
-}
-
 Result<> prepare_folder(Disk& disk) {
     CHECK_OK(disk.make_folder("meta"));
     CHECK_OK(disk.sync_folder(""));
     CHECK_OK(remove_database(disk, database_path));
-    return disk.sync_folder("meta");
+    return prepare_checkpoint_mark(disk, database_path);  // syncs the folder
 }
 
 }  // namespace
@@ -55,7 +51,11 @@ Result<std::shared_ptr<Replica>> Replica::open(StoreDisk place, Random& random, 
 
 Result<> Replica::start(SqliteConnection connection) {
     connection_ = std::make_unique<SqliteConnection>(std::move(connection));
-    sqlite3_wal_hook(connection_->handle(), note_wal_pages, &wal_pages_);
+    const auto hook = [](void* replica, sqlite3*, const char*, int pages) {
+        static_cast<Replica*>(replica)->note_wal_pages(static_cast<std::uint64_t>(pages));
+        return SQLITE_OK;
+    };
+    sqlite3_wal_hook(connection_->handle(), hook, this);
     CHECK_OK(make_durable());
     TRY(machine, StateMachine::open(*connection_));
     machine_ = std::move(machine);
@@ -81,17 +81,63 @@ Result<std::uint64_t> Replica::free_bytes() {
     return space.free_bytes + (found ? pages->number(0) * database_page_size : 0);
 }
 
-// Never TRUNCATE: what a power cut leaves of a WAL that is being emptied may be its beginning alone, and SQLite would put these old pages
-// before the database's. A WAL that was moved begins anew with the next commit, and its file grows no more.
-Result<bool> Replica::checkpoint() {
-    CHECK_OK(mark_checkpoint(*place_.disk, database_path, wal_pages()));
+Result<> Replica::apply(std::uint64_t first, std::span<const Command* const> commands) {
+    auto applied = machine_->apply(first, commands);
+    if (!applied && applied.error() == Errc::no_space) (void)cut_wal_to_commits();
+    return applied;
+}
+
+// What did not fit took the last blocks, which a checkpoint may need to make room. Nobody reads what lies behind the last commit.
+Result<> Replica::cut_wal_to_commits() {
+    TRY(wal, place_.disk->open(std::string(database_path) + "-wal", OpenMode::read_write));
+    TRY(size, wal->size());
+    const auto commits = wal_bytes_of(wal_pages());
+    return size > commits ? wal->truncate(commits) : Result<>();
+}
+
+// After each commit.
+void Replica::note_wal_pages(std::uint64_t pages) {
+    if (pages <= moved_pages_.load(std::memory_order_relaxed)) moved_pages_.store(0, std::memory_order_relaxed);  // begun anew
+    wal_pages_.store(pages, std::memory_order_relaxed);
+}
+
+Result<> Replica::limit_wal(std::uint64_t pages) {
+    return connection_->run(fmt::format("PRAGMA journal_size_limit={}", pages * database_page_size).c_str());
+}
+
+std::shared_lock<std::shared_mutex> Replica::enter_reading() {
+    std::lock_guard entrance(entrance_);
+    return std::shared_lock(reading_);
+}
+
+std::unique_lock<std::shared_mutex> Replica::end_reading() {
+    std::lock_guard entrance(entrance_);
+    return std::unique_lock(reading_);
+}
+
+// The pages that are in the WAL, and those of them that are in the database.
+Result<std::pair<std::uint64_t, std::uint64_t>> Replica::move_wal() {
     int in_wal = 0, moved = 0;
     const int code = sqlite3_wal_checkpoint_v2(connection_->handle(), "main", SQLITE_CHECKPOINT_PASSIVE, &in_wal, &moved);
-    if ((code & 0xff) == SQLITE_BUSY) return false;
     if (code != SQLITE_OK) return fail(connection_->error(code));
-    const bool whole = in_wal == moved;
-    if (whole) wal_pages_.store(0, std::memory_order_relaxed);
-    return whole;
+    return std::pair(static_cast<std::uint64_t>(std::max(in_wal, 0)), static_cast<std::uint64_t>(std::max(moved, 0)));
+}
+
+// Never TRUNCATE: what a power cut leaves of a WAL that is being emptied may be its beginning alone, and SQLite would put these old pages
+// before the database's. A WAL that was moved begins anew with the next commit if all who read then began to after that; once they began
+// before it, it grows. A moment without reads, when all is moved, makes sure; what they kept from being moved is little.
+Result<bool> Replica::checkpoint(bool quiet) {
+    CHECK_OK(mark_checkpoint(*place_.disk, database_path, unmoved_pages() == 0 ? 0 : wal_pages()));
+    auto pages = move_wal();
+    if (pages && quiet) {
+        const auto nobody_reads = end_reading();
+        pages = move_wal();
+    }
+    if (!pages && pages.error() == Errc::busy) return false;
+    if (!pages) return fail(std::move(pages.error()));
+    wal_pages_.store(pages->first, std::memory_order_relaxed);  // a transaction that was rolled back may have begun it anew
+    moved_pages_.store(pages->second, std::memory_order_relaxed);
+    return pages->first == pages->second;
 }
 
 Result<std::unique_ptr<RowReader>> Replica::take_reader() {

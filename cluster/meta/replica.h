@@ -7,8 +7,10 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cluster/engine/log_copy.h"
@@ -40,18 +42,27 @@ public:
     const VolumeState& state() const { return machine_->state(); }  // writer's thread
 
     // Writer: see StateMachine::apply.
-    Result<> apply(std::uint64_t first, std::span<const Command* const> commands) { return machine_->apply(first, commands); }
+    Result<> apply(std::uint64_t first, std::span<const Command* const> commands);
     // Writer: moves the WAL into the database and syncs it: true if nothing was left over because of readers; then all that is applied is
-    // durable. Errors: io, corrupt, no_space.
-    Result<bool> checkpoint();
+    // durable. The next commit then begins the WAL anew, if no reader uses it any more; `quiet`: readers wait so that none does. Errors: io,
+    // corrupt, no_space.
+    Result<bool> checkpoint(bool quiet = false);
+    // Writer: a WAL that grew beyond `pages` is cut to that when it begins anew. Errors: io, no_space.
+    Result<> limit_wal(std::uint64_t pages);
     // Writer: what the database could still grow by: free space of the disk and free pages within the database.
     Result<std::uint64_t> free_bytes();
-    // Pages in the WAL after the last commit.
+    // Pages in the WAL after the last commit, and those that no checkpoint has moved yet.
     std::uint64_t wal_pages() const { return wal_pages_.load(std::memory_order_relaxed); }
+    std::uint64_t unmoved_pages() const {
+        const auto all = wal_pages(), moved = moved_pages_.load(std::memory_order_relaxed);
+        return all > moved ? all - moved : 0;
+    }
 
     // Runs `body` with a reader of this database (made if all are in use), again while SQLite asks for it.
     template <class Body>
     auto read(Body&& body) -> std::invoke_result_t<Body&, RowReader&>;
+    // How many reads have ended.
+    std::uint64_t answers() const { return answers_.load(std::memory_order_relaxed); }
     // Closes the readers that are not in use, and those in use when they are given back.
     void close_readers();
 
@@ -62,17 +73,25 @@ private:
     Replica(StoreDisk place, Random& random, DatabaseCache cache);
     Result<> start(SqliteConnection connection);
     Result<> make_durable();
+    void note_wal_pages(std::uint64_t pages);
+    Result<> cut_wal_to_commits();
+    Result<std::pair<std::uint64_t, std::uint64_t>> move_wal();
+    std::shared_lock<std::shared_mutex> enter_reading();
+    std::unique_lock<std::shared_mutex> end_reading();
     Result<std::unique_ptr<RowReader>> take_reader();
     void give_back(std::unique_ptr<RowReader> reader);
 
     const StoreDisk place_;
     const DatabaseCache cache_;
     SqliteVfs vfs_;
-    std::atomic<std::uint64_t> wal_pages_{0};
+    std::atomic<std::uint64_t> wal_pages_{0}, moved_pages_{0};  // written by the writer; none unmoved: no commit since all was moved
+    std::atomic<std::uint64_t> answers_{0};
     std::unique_ptr<SqliteConnection> connection_;
     SqliteStatement free_pages_;
     std::unique_ptr<StateMachine> machine_;
-    std::mutex mutex_;
+    std::shared_mutex reading_;  // shared by reads under way; they come through `entrance_`, so that none overtakes who waits for their end
+    std::mutex entrance_;
+    std::mutex mutex_;  // what follows
     bool closing_ = false;
     std::vector<std::unique_ptr<RowReader>> readers_;  // not in use
 };
@@ -80,11 +99,13 @@ private:
 template <class Body>
 auto Replica::read(Body&& body) -> std::invoke_result_t<Body&, RowReader&> {
     constexpr int attempts = 100;
+    const auto reading = enter_reading();
     auto reader = take_reader();
     if (!reader) return fail(std::move(reader.error()));
     auto result = body(**reader);
     for (int i = 1; i < attempts && !result && result.error() == Errc::busy; ++i) result = body(**reader);
     give_back(std::move(*reader));
+    answers_.fetch_add(1, std::memory_order_relaxed);
     return result;
 }
 

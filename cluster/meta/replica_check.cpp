@@ -100,24 +100,21 @@ Result<std::vector<ReplicaCheck>> check_replicas(const std::vector<StoreDisk>& p
     }
     if (!newest) return fail(Errc::not_found, "none of the stores holds a volume's metadata");
     std::vector<ReplicaCheck> checks;
-    const ReplicaCheck* first_member = nullptr;
+    const ReplicaCheck* first = nullptr;
     checks.reserve(places.size());
     for (const auto& place : places) {
-        TRY(exists, place.disk->exists(database_path));
-        const bool member = newest->lists(place.store);
-        if (!exists && !member) continue;
+        if (!newest->lists(place.store)) continue;
         auto& check = checks.emplace_back();
         check.store = place.store;
         check.description = place.disk->description();
-        check.member = member;
         const auto replica = Replica::open(place, random, newest->volume, {});
         const auto done = replica ? check_one(**replica, check) : Result<>(fail(replica.error()));
         if (!done) check.faults.push_back(to_string(done.error()));
-        if (!member || !done) continue;
-        if (first_member == nullptr)
-            first_member = &check;
-        else if (check.digest != first_member->digest)
-            check.faults.push_back("its rows differ from those on " + first_member->description);
+        if (!done) continue;
+        if (first == nullptr)
+            first = &check;
+        else if (check.digest != first->digest)
+            check.faults.push_back("its rows differ from those on " + first->description);
     }
     return checks;
 }

@@ -32,13 +32,13 @@ Result<std::uint64_t> digest_of(RowReader& reader);
 struct ReplicaCheck {
     Uuid store{};
     std::string description;
-    bool member = false;  // listed in the newest manifest of those given
     VolumeState state;
     std::uint64_t digest = 0;
     std::vector<std::string> faults;  // from SQLite's integrity check and from reading all rows; empty: sound
 };
 
-// Checks the replica of each store that has one, and that those of members are equal (else: a fault). Blocks; opens the databases, so
+// Checks the replica of each store that the newest manifest lists, and that they are equal (else: a fault). What other stores have left of
+// older ones is nobody's. Blocks; opens the databases, so
 // nobody else may have them open. Errors: not_found (no store has a manifest).
 Result<std::vector<ReplicaCheck>> check_replicas(const std::vector<StoreDisk>& places, Random& random);
 

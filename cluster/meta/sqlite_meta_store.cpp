@@ -16,9 +16,6 @@ constexpr std::size_t gather_below = 256;           // a reader with less to do 
 constexpr Duration checkpoint_again_after = 200ms;  // when readers kept one from finishing
 constexpr Duration no_space_pause = 1s;
 
-// Nothing is lost by it: what was to be done is tried again.
-bool passes(const Error& error) { return error == Errc::no_space || error == Errc::too_many; }
-
 // A read on a pool: who waits for it may go before it ends.
 template <class Answer>
 struct PendingRead {
@@ -56,6 +53,7 @@ void SqliteMetaStore::start() {
         std::lock_guard lock(mutex_);
         choose_reader();
         members = members_;
+        open_ = true;
     }
     tasks_.spawn(runtime_.executor(), [this] { return write_log(); });
     tasks_.spawn(runtime_.executor(), [this] { return hurry_followers(); });
@@ -175,42 +173,54 @@ Task<> SqliteMetaStore::hurry_followers() {
 }
 
 Task<> SqliteMetaStore::apply_to(MemberPtr member) {
+    auto limit = config_.transaction_commands_max;
     while (co_await member->wanted.wait(member->applied.value() + 1, *runtime_.clock, Instant::max())) {
         const auto from = member->applied.value();
         if (config_.reader_delay > Duration::zero() && committed_.value() - from < gather_below) {
             co_await runtime_.clock->sleep_for(config_.reader_delay);
             if (tasks_.stopping()) break;
         }
-        const auto commands = commands_for(*member, from, config_.transaction_commands_max);
+        const auto commands = commands_for(*member, from, limit);
         if (commands.empty()) break;
-        const auto done = co_await member->pool->run([this, &member, &commands, from] {
+        const auto done = co_await member->pool->run([&member, &commands, from] {
             std::vector<const Command*> pointers;
             for (const auto& command : commands) pointers.push_back(command.get());
             auto applied = member->replica->apply(from + 1, pointers);
-            measure_room(*member, reserve_);
+            measure_room(*member->replica, *member->room);
             return applied;
         });
         if (!done && passes(done.error()) && !tasks_.stopping()) {
-            log_.warning("metadata wait to be applied", {{"store", member->place.disk->description()}, {"error", to_string(done.error())}});
-            (void)co_await member->pool->run([&member] { return member->replica->checkpoint(); });  // what the log took may be enough
-            co_await runtime_.clock->sleep_for(no_space_pause);
-            if (tasks_.stopping()) break;
+            limit = std::max<std::size_t>(commands.size() / 2, 1);  // a transaction must fit into what is left
+            if (!co_await make_room(member, done.error())) break;
             continue;
         }
         if (!done) {
             (void)co_await lose(member->place.store, done.error());
             break;
         }
+        limit = std::min(2 * limit, config_.transaction_commands_max);
         member->applied.raise(from + commands.size());
         after_apply();
         if (wants_checkpoint(*member)) {
-            const auto whole = co_await checkpoint(member);
+            const auto whole = co_await checkpoint(member, member->replica->wal_pages() >= wal_too_long());
             if (!whole && !passes(whole.error())) {
                 (void)co_await lose(member->place.store, whole.error());
                 break;
             }
         }
     }
+}
+
+// What SQLite's log and ours took may be enough. False: there is nothing to apply to any more.
+Task<bool> SqliteMetaStore::make_room(const MemberPtr& member, const Error& why) {
+    log_.warning("metadata wait to be applied", {{"store", member->place.disk->description()}, {"error", to_string(why)}});
+    const auto moved = co_await checkpoint(member, true);
+    if (!moved && !passes(moved.error())) {
+        (void)co_await lose(member->place.store, moved.error());
+        co_return false;
+    }
+    co_await runtime_.clock->sleep_for(no_space_pause);
+    co_return !tasks_.stopping();
 }
 
 // Tells how far the reader is, and forgets what every replica has.
@@ -236,17 +246,17 @@ void SqliteMetaStore::after_apply() {
 
 bool SqliteMetaStore::wants_checkpoint(Member& member) {
     if (runtime_.clock->now() < member.checkpoint_not_before) return false;
-    if (member.replica->wal_pages() >= config_.wal_pages_max) return true;
+    if (member.replica->unmoved_pages() >= config_.wal_pages_max) return true;
     std::lock_guard lock(mutex_);
     return checkpoint_target_ > member.checkpointed.load(std::memory_order_relaxed) && member.applied.value() >= checkpoint_target_;
 }
 
 // Without space nothing is lost: all is in SQLite's log and in ours, and it is tried again.
-Task<Result<bool>> SqliteMetaStore::checkpoint(MemberPtr member) {
+Task<Result<bool>> SqliteMetaStore::checkpoint(MemberPtr member, bool quiet) {
     LogIndex reached = 0;
-    auto done = co_await member->pool->run([&member, &reached] {
+    auto done = co_await member->pool->run([&member, &reached, quiet] {
         reached = member->replica->state().applied;
-        return member->replica->checkpoint();
+        return member->replica->checkpoint(quiet);
     });
     if (!done) {
         if (passes(done.error())) {
@@ -289,13 +299,14 @@ SqliteMetaStore::MemberPtr SqliteMetaStore::reader() const {
     return reader_;
 }
 
-// False: the store hangs, and another has the metadata. Errors: cancelled.
-Task<Result<bool>> SqliteMetaStore::wait_for_answer(Signal& ended) {
-    for (;;) {
+// False: the store hangs, as nobody got an answer for that long, and another has the metadata. Errors: cancelled.
+Task<Result<bool>> SqliteMetaStore::wait_for_answer(Signal& ended, const Replica& replica) {
+    for (auto answers = replica.answers();;) {
         const auto done = co_await ended.wait(1, *runtime_.clock, runtime_.clock->now() + config_.store_timeout);
         if (done) co_return true;
         if (done.error() != Errc::timed_out) co_return fail(done.error());
-        if (live_copies() > 1) co_return false;
+        const auto before = std::exchange(answers, replica.answers());
+        if (answers == before && live_copies() > 1) co_return false;
     }
 }
 
@@ -320,7 +331,7 @@ auto SqliteMetaStore::read(const Context& ctx, Body body) -> Task<std::invoke_re
             replica.reset();
             pending->give(std::move(answer));
         }));
-        CO_TRY(answered, co_await wait_for_answer(pending->ended));
+        CO_TRY(answered, co_await wait_for_answer(pending->ended, *member->replica));
         auto result = answered ? pending->take() : Answer(fail(Errc::io, "the store does not answer"));
         if (result || (result.error() != Errc::corrupt && result.error() != Errc::io && result.error() != Errc::closed)) {
             co_return std::move(result);

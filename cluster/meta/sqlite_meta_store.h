@@ -16,6 +16,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cluster/engine/local_log.h"
@@ -111,14 +112,21 @@ private:
         Instant not_before;  // ... after it failed
         Duration pause = Duration::zero();
     };
+    // Of a member's disk.
+    struct Room {
+        explicit Room(std::uint64_t kept_bytes) : kept(static_cast<std::int64_t>(kept_bytes)) {}
+        const std::int64_t kept;                     // bytes that growth leaves alone
+        std::atomic<std::int64_t> bytes{INT64_MAX};  // above that, when it was last looked at
+        std::atomic<bool> looking{false};            // that is under way, and nobody waits for it
+    };
+    // Jobs on its pools never own it, which owns them.
     struct Member {
         StoreDisk place;
-        std::shared_ptr<Replica> replica;           // null at the beginning of building
-        std::atomic<std::int64_t> room{INT64_MAX};  // bytes on its disk above what is kept, when it was last looked at
-        std::atomic<bool> looking{false};           // that is under way, and nobody waits for it
-        std::shared_ptr<Pool> pool;                 // the writer's thread
-        std::shared_ptr<Pool> read_pool;            // its own: a disk that hangs keeps nobody from the others
-        Signal wanted;                              // to be applied up to here
+        std::shared_ptr<Replica> replica;  // null at the beginning of building
+        std::shared_ptr<Room> room;
+        std::shared_ptr<Pool> pool;       // the writer's thread
+        std::shared_ptr<Pool> read_pool;  // its own: a disk that hangs keeps nobody from the others
+        Signal wanted;                    // to be applied up to here
         Signal applied;
         std::atomic<LogIndex> checkpointed{0};
         Instant checkpoint_not_before;  // applier only
@@ -152,7 +160,10 @@ private:
     void wake_appliers();
     void after_apply();
     bool wants_checkpoint(Member& member);
-    Task<Result<bool>> checkpoint(MemberPtr member);
+    // quiet: see Replica::checkpoint().
+    Task<Result<bool>> checkpoint(MemberPtr member, bool quiet = false);
+    std::uint64_t wal_too_long() const { return 2 * config_.wal_pages_max; }  // pages; then the next checkpoint is quiet
+    Task<bool> make_room(const MemberPtr& member, const Error& why);
     Task<> trim_log();
     void fail_volume(const Error& error);
     Task<> stop_tasks();
@@ -163,11 +174,11 @@ private:
     template <class Body>
     auto read(const Context& ctx, Body body) -> Task<std::invoke_result_t<Body&, RowReader&>>;
     MemberPtr reader() const;
-    Task<Result<bool>> wait_for_answer(Signal& ended);
+    Task<Result<bool>> wait_for_answer(Signal& ended, const Replica& replica);
 
     // meta_space.cpp: refusing what the disks may not be able to hold
-    static void measure_room(Member& member, std::uint64_t reserve);  // blocks; on the member's pool
-    std::int64_t room() const;                                        // mutex held; of the fullest disk
+    static void measure_room(Replica& replica, Room& room);  // blocks; on the member's pool
+    std::int64_t room() const;                               // mutex held; of the fullest disk
     Task<Result<>> settle_before_growth(const Context& ctx);
 
     // meta_membership.cpp: who holds the metadata
@@ -180,7 +191,9 @@ private:
     Task<Result<>> enter_membership();
     void leave_membership();
     Task<Result<>> publish(ReplicaManifest next);  // membership held
-    Task<std::vector<std::optional<Error>>> write_everywhere(const ReplicaManifest& manifest, std::vector<StoreDisk>& places);
+    // To the members that it lists, or to all others.
+    Task<std::vector<std::pair<Uuid, Error>>> write_manifests(const ReplicaManifest& manifest, bool listed);
+    void give_up(const Uuid& store, const Error& why);
     Task<> rebuild_lost();
     void postpone(Site& site) const;  // mutex held
     Instant next_rebuild() const;
@@ -219,6 +232,7 @@ private:
     std::uint64_t membership_turns_ = 0;
     Signal membership_free_;
     bool stopped_ = false;
+    bool open_ = false;  // set once, by start()
     Instant room_looked_at_;  // by has_room()
 };
 

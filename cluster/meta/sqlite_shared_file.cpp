@@ -115,9 +115,9 @@ std::optional<std::uint32_t> SqliteSharedFile::frame_checksum(std::size_t frame)
     return frame < frames_.size() ? frames_[frame] : std::nullopt;
 }
 
-void SqliteSharedFile::forget_frames() {
+void SqliteSharedFile::forget_frames_from(std::size_t first) {
     std::lock_guard lock(mutex_);
-    frames_.clear();
+    if (first < frames_.size()) frames_.resize(first);
 }
 
 }  // namespace strata::cluster

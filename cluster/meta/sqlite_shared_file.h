@@ -37,7 +37,7 @@ public:
     // CRC-32C of the page in WAL frame `frame`, as this process wrote it; nothing if it did not.
     void set_frame_checksum(std::size_t frame, std::optional<std::uint32_t> crc);
     std::optional<std::uint32_t> frame_checksum(std::size_t frame) const;
-    void forget_frames();
+    void forget_frames_from(std::size_t first);
 
 private:
     mutable std::mutex mutex_;

@@ -133,8 +133,12 @@ int write_file_at(sqlite3_file* file, const void* in, int amount, sqlite3_int64 
 
 int truncate_file(sqlite3_file* file, sqlite3_int64 size) {
     auto& open = of(file);
-    if (open.content == Content::wal) open.shared->forget_frames();
-    return open.file->truncate(static_cast<std::uint64_t>(size)) ? SQLITE_OK : SQLITE_IOERR_TRUNCATE;
+    const auto bytes = static_cast<std::uint64_t>(size);
+    if (open.content == Content::wal) {
+        const auto whole = bytes < wal_header_size ? 0 : (bytes - wal_header_size) / wal_frame_size;
+        open.shared->forget_frames_from(whole);
+    }
+    return open.file->truncate(bytes) ? SQLITE_OK : SQLITE_IOERR_TRUNCATE;
 }
 
 int sync_file(sqlite3_file* file, int) { return of(file).file->sync() ? SQLITE_OK : SQLITE_IOERR_FSYNC; }

@@ -83,6 +83,32 @@ TEST_F(StoreFaults, dead_segments_are_given_back_at_once) {
     EXPECT_LT(s.disk->used_bytes(), before + (3u << 20));
 }
 
+TEST_F(StoreFaults, a_removal_that_compaction_carried_outlives_a_power_cut) {
+    for (std::uint64_t round = 0; round < 8; ++round) {  // whether the cut brings the compacted segment back is chance
+        const std::uint64_t base = round * 100;
+        const auto put = [&](std::uint64_t from, std::uint64_t to) {
+            for (auto i = base + from; i < base + to; ++i) ASSERT_TRUE(s.put(key_of(i), bytes_of(i, 50'000)));
+        };
+        put(0, 25);  // 19 fill a segment
+        ASSERT_TRUE(s.remove(key_of(base)));
+        put(25, 50);                   // the removal lies in another segment than what it removes
+        std::vector<ShardKey> second;  // all of the segment that holds it
+        for (std::uint64_t i = 19; i < 38; ++i) second.push_back(key_of(base + i));
+        ASSERT_TRUE(world.run(s.store->remove(s.ctx, second)));
+        ASSERT_TRUE(s.compact());
+        s.power_cut();
+        ASSERT_TRUE(s.open());
+        EXPECT_FALSE(right(base, 50'000)) << "it was removed";
+        std::vector<ShardKey> left;
+        for (std::uint64_t i = 0; i < 50; ++i) {
+            EXPECT_TRUE(i == 0 || (i >= 19 && i < 38) || right(base + i, 50'000)) << i;
+            left.push_back(key_of(base + i));
+        }
+        ASSERT_TRUE(world.run(s.store->remove(s.ctx, left)));
+    }
+    EXPECT_GT(world.metrics().counter("chunk_compactions").value(), 0u);
+}
+
 TEST_F(StoreFaults, a_mostly_dead_segment_is_compacted_without_being_asked) {
     for (std::uint64_t i = 0; i < 200; ++i) ASSERT_TRUE(s.put(key_of(i), bytes_of(i, 50'000)));
     for (std::uint64_t i = 0; i < 200; ++i) {

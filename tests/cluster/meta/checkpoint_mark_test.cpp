@@ -103,5 +103,41 @@ TEST(CheckpointMark, a_sound_wal_is_taken_whether_it_was_moved_or_not) {
     EXPECT_TRUE(rot.is_as_after_its_commands(**opened));
 }
 
+TEST(CheckpointMark, a_wal_that_is_gone_or_lost_its_header_since_it_was_marked_is_damage) {
+    for (const bool gone : {true, false}) {
+        Rot rot(1);
+        rot.work(10);
+        ASSERT_TRUE(*rot.replica->checkpoint());
+        rot.replica.reset();
+        if (gone) {
+            ASSERT_TRUE(rot.disk->remove("meta/volume.db-wal"));
+        } else {
+            const std::vector<std::byte> zeros(512);
+            const auto wal = rot.disk->open("meta/volume.db-wal", OpenMode::read_write);
+            ASSERT_TRUE(wal && (*wal)->write_at(0, zeros) && (*wal)->sync());
+        }
+        const auto opened = rot.reopened();
+        ASSERT_FALSE(opened) << (gone ? "gone" : "without header");
+        EXPECT_EQ(opened.error(), Errc::corrupt);
+    }
+}
+
+TEST(CheckpointMark, one_torn_slot_leaves_the_mark_before_it) {
+    for (const std::uint64_t slot : {0u, 1u}) {
+        Rot rot(1);
+        for (int i = 0; i < 2; ++i) {
+            rot.work(3);
+            ASSERT_TRUE(*rot.replica->checkpoint());
+        }
+        rot.replica.reset();
+        const std::vector<std::byte> torn(16, std::byte{0x55});
+        const auto mark = rot.disk->open("meta/volume.db-mark", OpenMode::read_write);
+        ASSERT_TRUE(mark && (*mark)->write_at(slot * 4096, torn) && (*mark)->sync());
+        const auto opened = rot.reopened();
+        ASSERT_TRUE(opened) << to_string(opened.error());
+        EXPECT_TRUE(rot.is_as_after_its_commands(**opened));
+    }
+}
+
 }  // namespace
 }  // namespace strata::cluster

@@ -17,7 +17,6 @@ TEST(ReplicaCheck, sound_replicas_are_equal_and_a_lost_write_in_one_is_found) {
     ASSERT_EQ(checks->size(), 2u);
     for (const auto& check : *checks) {
         EXPECT_TRUE(check.faults.empty()) << check.faults.front();
-        EXPECT_TRUE(check.member);
         EXPECT_EQ(check.state.applied, v.last);
     }
     EXPECT_EQ(checks->at(0).digest, checks->at(1).digest);
@@ -48,6 +47,22 @@ TEST(ReplicaCheck, a_flipped_bit_is_a_fault_of_that_replica_only) {
     ASSERT_TRUE(checks);
     EXPECT_FALSE(checks->at(0).faults.empty());
     EXPECT_TRUE(checks->at(1).faults.empty());
+}
+
+TEST(ReplicaCheck, what_a_store_that_is_no_member_has_left_is_no_fault) {
+    VolumeUnderTest v(17, 2, 2);
+    v.config.rebuild = false;
+    ASSERT_TRUE(v.open());
+    v.submit(300);
+    ASSERT_TRUE(v.settle());
+    ASSERT_TRUE(v.world.run(v.store->drop_replica(v.ctx(), store_uuid(1))));
+    ASSERT_TRUE(v.close());
+    ASSERT_TRUE(v.disks[1]->exists(database_path).value_or(false));
+    v.disks[1]->flip_bits(database_path, 10);
+    const auto checks = check_replicas(v.places(), v.world.random());
+    ASSERT_TRUE(checks);
+    ASSERT_EQ(checks->size(), 1u);
+    EXPECT_TRUE(checks->front().faults.empty());
 }
 
 }  // namespace strata::cluster

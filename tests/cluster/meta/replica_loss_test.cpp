@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Replicas on disks that fail for a while, or hang: others answer, and what was lost comes back.
+#include "server/base/task_group.h"
 #include "tests/cluster/meta/volume_under_test.h"
 
 namespace strata::cluster {
@@ -53,6 +54,31 @@ TEST(ReplicaLoss, a_reader_that_hangs_gives_way_to_another) {
     EXPECT_NE(index_of_reader(*v.store), reader);
     EXPECT_LT(v.world.clock().now() - begin, 2 * v.config.store_timeout + 1min);
     v.disks[static_cast<std::size_t>(reader)]->set_latency(0ns, 0ns);
+}
+
+TEST(ReplicaLoss, a_reader_with_many_reads_before_it_is_slow_and_not_lost) {
+    VolumeUnderTest v(63, 2, 2);
+    v.config.cache.reader_bytes = 4096;  // every read asks the disk
+    ASSERT_TRUE(v.open());
+    v.submit(500);
+    ASSERT_TRUE(v.settle());
+    v.catch_up();
+    v.world.run_for(1s);
+    const int reader = index_of_reader(*v.store);
+    v.disks[static_cast<std::size_t>(reader)]->set_latency(200ms, 200ms);
+    const auto begin = v.world.clock().now();
+    TaskGroup reads;
+    int answered = 0;
+    for (int i = 0; i < 400; ++i) {
+        reads.spawn(v.world.executor(), [&]() -> Task<> {
+            if (co_await v.store->entries(v.ctx(), 1, 0, 10000)) ++answered;
+        });
+    }
+    ASSERT_TRUE(v.world.run(reads.wait(v.world.clock(), Instant::max())));
+    EXPECT_GT(v.world.clock().now() - begin, 2 * v.config.store_timeout) << "not slow enough to show anything";
+    EXPECT_EQ(answered, 400);
+    EXPECT_EQ(index_of_reader(*v.store), reader);
+    EXPECT_EQ(v.store->live_copies(), 2);
 }
 
 }  // namespace strata::cluster

@@ -2,6 +2,9 @@
 // A database on a simulated disk: rows go in and come out, pages are checked, power cuts leave a prefix.
 #include "cluster/meta/replica.h"
 
+#include <atomic>
+#include <future>
+
 #include <gtest/gtest.h>
 
 #include "tests/cluster/meta/read_tables.h"
@@ -169,6 +172,126 @@ TEST(Replica, a_copy_made_while_the_source_goes_on_is_the_snapshot_of_its_start)
     const auto found = (*target)->read([](RowReader& reader) { return read_tables(reader); });
     ASSERT_TRUE(found) << to_string(found.error());
     EXPECT_TRUE(*found == expected);
+}
+
+namespace {
+
+// Rows that are there, changed in place: the database does not grow by them.
+Result<> change_rows(Replica& replica, int round) {
+    std::vector<Command> commands;
+    for (InodeNumber number = 2; number < 400; ++number) {
+        InodeRow row;
+        row.number = number;
+        row.symlink = std::string(500, static_cast<char>('a' + round % 26));
+        commands.push_back({PutInode{row}});
+    }
+    return apply_all(replica, commands);
+}
+
+std::uint64_t wal_bytes(sim::SimDisk& disk) { return disk.open("meta/volume.db-wal", OpenMode::read).value()->size().value(); }
+
+}  // namespace
+
+TEST(Replica, a_wal_that_a_copy_made_long_is_given_back) {
+    sim::World world(7);
+    auto disk = world.make_disk("a", 256 << 20), other = world.make_disk("b", 256 << 20);
+    auto replica = created(world, *disk);
+    ASSERT_TRUE(replica->limit_wal(100));
+    ASSERT_TRUE(change_rows(*replica, 0));
+    {
+        auto copy = ReplicaCopy::begin(*replica, {Uuid{8}, other->mount()}, world.random());
+        ASSERT_TRUE(copy) << to_string(copy.error());
+        for (int round = 1; round < 30; ++round) {
+            ASSERT_TRUE(change_rows(*replica, round));
+            (void)replica->checkpoint();
+        }
+        EXPECT_GT(replica->wal_pages(), 1000u);
+    }
+    ASSERT_TRUE(*replica->checkpoint());
+    EXPECT_EQ(replica->unmoved_pages(), 0u);
+    ASSERT_TRUE(apply_all(*replica, {{PutRecord{{"t", "k", "v"}}}}));
+    EXPECT_LT(replica->wal_pages(), 100u);
+    EXPECT_LE(wal_bytes(*disk), 101u * 4120);
+    const auto before = replica->state().applied;
+    disk->power_cut();
+    replica.reset();
+    const auto reopened = Replica::open({Uuid{9}, disk->mount()}, world.random(), volume, small_cache);
+    ASSERT_TRUE(reopened) << to_string(reopened.error());
+    EXPECT_GE((*reopened)->state().applied + 1, before);
+    const auto row = (*reopened)->read([](RowReader& reader) { return reader.inode(2); });
+    ASSERT_TRUE(row && *row);
+    EXPECT_EQ((*row)->symlink[0], static_cast<char>('a' + 29 % 26));
+}
+
+TEST(Replica, a_checkpoint_on_a_disk_without_a_free_block_moves_what_only_overwrites) {
+    sim::World world(8);
+    auto disk = world.make_disk("d", 256 << 20);
+    auto replica = created(world, *disk);
+    ASSERT_TRUE(change_rows(*replica, 0));
+    ASSERT_TRUE(*replica->checkpoint());
+    ASSERT_TRUE(change_rows(*replica, 1));
+    disk->set_capacity(disk->used_bytes());
+    const auto whole = replica->checkpoint();
+    ASSERT_TRUE(whole) << to_string(whole.error());
+    EXPECT_TRUE(*whole);
+    ASSERT_TRUE(change_rows(*replica, 2)) << "in the room of what was moved";
+}
+
+TEST(Replica, the_first_checkpoint_needs_no_space_either) {
+    sim::World world(9);
+    auto disk = world.make_disk("d", 256 << 20);
+    auto replica = created(world, *disk);
+    ASSERT_TRUE(apply_all(*replica, {{PutRecord{{"t", "k", "v"}}}}));
+    disk->set_capacity(disk->used_bytes());
+    const auto whole = replica->checkpoint();
+    ASSERT_TRUE(whole) << to_string(whole.error());
+    EXPECT_TRUE(*whole);
+}
+
+TEST(Replica, reads_that_never_pause_keep_the_wal_from_beginning_anew_until_a_quiet_checkpoint) {
+    sim::World world(10);
+    auto disk = world.make_disk("d", 256 << 20);
+    auto replica = created(world, *disk);
+    ASSERT_TRUE(change_rows(*replica, 0));
+    std::atomic<bool> reads{false}, end{false};
+    // A read that began before the checkpoint and ends after it: the next commit finds it in the way.
+    auto reader = std::async(std::launch::async, [&] {
+        return replica->read([&](RowReader& rows) -> Result<> {
+            CHECK_OK(rows.connection().run("BEGIN"));
+            TRY(state, rows.volume_state());
+            reads = true;
+            reads.notify_all();
+            end.wait(false);
+            return rows.connection().run("COMMIT");
+        });
+    });
+    reads.wait(false);
+    ASSERT_TRUE(*replica->checkpoint());
+    const auto pages = replica->wal_pages();
+    ASSERT_TRUE(change_rows(*replica, 1));
+    EXPECT_GT(replica->wal_pages(), pages);
+    auto quiet = std::async(std::launch::async, [&] { return replica->checkpoint(true); });
+    end = true;
+    end.notify_all();
+    const auto whole = quiet.get();
+    ASSERT_TRUE(reader.get());
+    ASSERT_TRUE(whole && *whole);
+    ASSERT_TRUE(replica->read([](RowReader& rows) { return rows.volume_state(); }));
+    ASSERT_TRUE(apply_all(*replica, {{PutRecord{{"t", "k", "v"}}}}));
+    EXPECT_LT(replica->wal_pages(), pages);
+}
+
+// Whether the WAL begins anew is told by its length alone: the same length again must not look as nothing new.
+TEST(Replica, a_wal_that_begins_anew_and_gets_as_long_as_before_is_marked_and_moved) {
+    sim::World world(11);
+    auto disk = world.make_disk("d", 256 << 20);
+    auto replica = created(world, *disk);
+    ASSERT_TRUE(change_rows(*replica, 0));
+    for (int round = 1; round < 4; ++round) {
+        ASSERT_TRUE(*replica->checkpoint());
+        ASSERT_TRUE(change_rows(*replica, round));
+        EXPECT_GT(replica->unmoved_pages(), 0u);
+    }
 }
 
 }  // namespace strata::cluster

@@ -315,6 +315,31 @@ TEST(SqliteMetaStore, a_single_copy_with_a_damaged_log_is_refused_not_cut_short)
         EXPECT_EQ(opened.error(), Errc::corrupt);
 }
 
+TEST(SqliteMetaStore, a_newest_segment_of_the_log_that_is_lost_is_refused_though_the_database_has_a_part_of_it) {
+    VolumeUnderTest v(13, 1, 1);
+    ASSERT_TRUE(v.open());
+    for (int i = 0; i < 10; ++i) {
+        v.submit(10);
+        ASSERT_TRUE(v.settle());
+    }
+    v.catch_up();
+    v.abandon();
+    std::string newest;
+    for (const auto& name : *v.disks[0]->list("meta")) {
+        if (name.starts_with("log-")) newest = "meta/" + name;
+    }
+    {
+        const auto file = v.disks[0]->open(newest, OpenMode::read_write);
+        ASSERT_TRUE(file && (*file)->write_at(0, std::vector<std::byte>(*(*file)->size())));
+    }
+    const auto refused = v.open();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error(), Errc::corrupt);
+    ASSERT_TRUE(v.disks[0]->remove(newest));  // as the message says
+    const auto opened = v.open();
+    EXPECT_TRUE(opened) << to_string(opened.error());
+}
+
 TEST(SqliteMetaStore, when_the_last_copy_fails_the_waits_fail) {
     VolumeUnderTest v(12, 1, 1);
     ASSERT_TRUE(v.open());
