@@ -173,6 +173,7 @@ Task<Result<>> Appliance::stop(Duration limit) {
     ctx.deadline = ctx.clock->now() + limit;
     // What does not end in its time is cut off; the data are flushed and closed all the same.
     stopping_ = "the control socket";
+    if (storage_) storage_->refuse_waits();
     Result<> refused;
     if (control_) refused = co_await control_->stop(ctx.clock->now() + limit / 6);
     stopping_ = "background work";

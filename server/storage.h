@@ -69,6 +69,8 @@ public:
     Task<Result<>> replace_store(const Context& ctx, const std::string& old_folder, const std::string& new_folder);
     // Verifies every shard now, at full speed; returns what was found. Runs until done.
     Task<Result<boost::json::object>> scrub(const Context& ctx);
+    // Before the end: who waits for long work of one of these is told `cancelled`, now and from now on. Any thread.
+    void refuse_waits();
 
     // Flushes, applies, marks clean. Nothing else may run any more.
     Task<Result<>> close(const Context& ctx);

@@ -169,6 +169,10 @@ Task<Result<>> Storage::replace_lost(const Context& ctx, const std::string& old_
                                                    to_string(saved.error()), new_folder));
 }
 
+void Storage::refuse_waits() {
+    if (scrubber_) scrubber_->refuse_waits();
+}
+
 Task<Result<boost::json::object>> Storage::scrub(const Context& ctx) {
     scrubber_->run_now();
     CO_CHECK_OK(co_await scrubber_->wait_full_speed(ctx.deadline));

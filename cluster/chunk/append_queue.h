@@ -40,8 +40,8 @@ public:
 
     // Takes the shards out of the index at once; their removals reach the disk with the next puts. True: a segment may have died.
     bool remove(std::span<const ShardKey> keys);
-    // Removals of earlier records that compaction has to carry on; on stable storage when it returns. Those of keys that are there again are
-    // dropped. Errors: io, closed.
+    // Removals of earlier records that compaction has to carry on; on stable storage when it returns. Those of keys that are there again
+    // are dropped. Errors: io, closed.
     Task<Result<>> carry(std::vector<Removal> removals);
 
     // Refuses further puts, waits for those under way, writes pending removals and seals the active segment.

@@ -184,7 +184,8 @@ Task<Result<>> SqliteMetaStore::publish(ReplicaManifest next) {
             std::lock_guard lock(mutex_);
             manifest_.generation = next.generation;  // some store may have it
         }
-        if (tasks_.stopping() && std::ranges::any_of(failed, [](const auto& f) { return passes(f.second) || f.second == Errc::timed_out; })) {
+        if (tasks_.stopping() &&
+            std::ranges::any_of(failed, [](const auto& f) { return passes(f.second) || f.second == Errc::timed_out; })) {
             co_return fail(failed.front().second);
         }
         // A full disk, or no descriptor left, is not a store's end, and never that of the last one.

@@ -67,7 +67,7 @@ private:
     std::vector<std::shared_ptr<Replica>> replicas_;  // their sound databases
     std::unique_ptr<LocalLog> records_;
     std::optional<Error> no_room_;  // why a database was left aside that is not damaged
-    std::set<Uuid> durable_;  // stores whose databases durably have all
+    std::set<Uuid> durable_;        // stores whose databases durably have all
     LogIndex last_ = 0;
     std::unique_ptr<SqliteMetaStore> store_;
 };
@@ -164,7 +164,8 @@ Task<Result<>> MetaOpening::open_log() {
 Task<> MetaOpening::open_databases() {
     for (const auto& place : usable_) {
         auto replica = co_await pool_->run([&] { return Replica::open(place, *runtime_.random, newest_.volume, config_.cache); });
-        if (const auto limited = replica ? (*replica)->limit_wal(config_.wal_pages_max) : Result<>(); !limited) replica = fail(limited.error());
+        if (const auto limited = replica ? (*replica)->limit_wal(config_.wal_pages_max) : Result<>(); !limited)
+            replica = fail(limited.error());
         if (replica) {
             replicas_.push_back(std::move(*replica));
         } else {

@@ -44,8 +44,8 @@ public:
     // Writer: see StateMachine::apply.
     Result<> apply(std::uint64_t first, std::span<const Command* const> commands);
     // Writer: moves the WAL into the database and syncs it: true if nothing was left over because of readers; then all that is applied is
-    // durable. The next commit then begins the WAL anew, if no reader uses it any more; `quiet`: readers wait so that none does. Errors: io,
-    // corrupt, no_space.
+    // durable. The next commit then begins the WAL anew, if no reader uses it any more; `quiet`: readers wait so that none does.
+    // Errors: io, corrupt, no_space.
     Result<bool> checkpoint(bool quiet = false);
     // Writer: a WAL that grew beyond `pages` is cut to that when it begins anew. Errors: io, no_space.
     Result<> limit_wal(std::uint64_t pages);

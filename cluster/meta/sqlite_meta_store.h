@@ -232,7 +232,7 @@ private:
     std::uint64_t membership_turns_ = 0;
     Signal membership_free_;
     bool stopped_ = false;
-    bool open_ = false;  // set once, by start()
+    bool open_ = false;       // set once, by start()
     Instant room_looked_at_;  // by has_room()
 };
 

@@ -41,7 +41,9 @@ public:
     // Begins a pass over everything now, without a limit of speed. Any thread.
     void run_now();
     ScrubProgress progress() const;
-    // Until the pass that run_now() asked for is done. Errors: timed_out.
+    // Nobody is to wait for a pass any more: the end is near. Any thread.
+    void refuse_waits() { passes_.fail_all(Errc::cancelled); }
+    // Until the pass that run_now() asked for is done. Errors: timed_out, cancelled (refuse_waits(), stop()).
     Task<Result<>> wait_full_speed(Instant deadline);
 
 private:

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/base/real_world.h"
 #include "tests/cluster/meta/read_tables.h"
 #include "tests/sim/meta_workload.h"
 #include "tests/sim/world.h"
@@ -253,28 +254,32 @@ TEST(Replica, reads_that_never_pause_keep_the_wal_from_beginning_anew_until_a_qu
     auto disk = world.make_disk("d", 256 << 20);
     auto replica = created(world, *disk);
     ASSERT_TRUE(change_rows(*replica, 0));
+    RealWorld real;
+    const auto pool = real.runtime().make_pool("test", 2);
+    std::promise<Result<>> reader;
+    std::promise<Result<bool>> quiet;
     std::atomic<bool> reads{false}, end{false};
     // A read that began before the checkpoint and ends after it: the next commit finds it in the way.
-    auto reader = std::async(std::launch::async, [&] {
-        return replica->read([&](RowReader& rows) -> Result<> {
+    pool->post(Job([&] {
+        reader.set_value(replica->read([&](RowReader& rows) -> Result<> {
             CHECK_OK(rows.connection().run("BEGIN"));
             TRY(state, rows.volume_state());
             reads = true;
             reads.notify_all();
             end.wait(false);
             return rows.connection().run("COMMIT");
-        });
-    });
+        }));
+    }));
     reads.wait(false);
     ASSERT_TRUE(*replica->checkpoint());
     const auto pages = replica->wal_pages();
     ASSERT_TRUE(change_rows(*replica, 1));
     EXPECT_GT(replica->wal_pages(), pages);
-    auto quiet = std::async(std::launch::async, [&] { return replica->checkpoint(true); });
+    pool->post(Job([&] { quiet.set_value(replica->checkpoint(true)); }));
     end = true;
     end.notify_all();
-    const auto whole = quiet.get();
-    ASSERT_TRUE(reader.get());
+    const auto whole = quiet.get_future().get();
+    ASSERT_TRUE(reader.get_future().get());
     ASSERT_TRUE(whole && *whole);
     ASSERT_TRUE(replica->read([](RowReader& rows) { return rows.volume_state(); }));
     ASSERT_TRUE(apply_all(*replica, {{PutRecord{{"t", "k", "v"}}}}));

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "cluster/stripe/in_parallel.h"
 #include "tests/cluster/repair/healing_fixture.h"
 
 namespace strata::cluster {
@@ -14,6 +15,11 @@ protected:
     void begin(ScrubConfig config = {}) {
         scrubber = std::make_unique<Scrubber>(world.runtime(), config, *s.mended_stripes, *s.set, s.catalog, s.repairer);
         scrubber->start();
+    }
+    Task<Result<>> refuse_waits_after(Duration time) {
+        co_await world.clock().sleep_for(time);
+        scrubber->refuse_waits();
+        co_return Result<>{};
     }
     void TearDown() override {
         if (scrubber != nullptr) world.run(scrubber->stop());
@@ -40,6 +46,19 @@ TEST_F(ScrubberTest, on_demand_it_checks_everything_at_once_and_what_is_bad_gets
     EXPECT_EQ(progress.repaired, 3u);
     EXPECT_EQ(progress.inconsistent, 0u);
     EXPECT_TRUE(s.all_sound());
+}
+
+TEST_F(ScrubberTest, who_waits_for_a_pass_is_let_go_before_the_end) {
+    for (std::uint64_t i = 1; i <= 100; ++i) s.add(i, {2, 1}, 130'000);
+    begin();
+    scrubber->run_now();
+    std::vector<Task<Result<>>> both;
+    both.push_back(scrubber->wait_full_speed(Instant::max()));
+    both.push_back(refuse_waits_after(1ms));
+    const auto waited = world.run(in_parallel(std::move(both)));
+    ASSERT_FALSE(waited[0]);
+    EXPECT_EQ(waited[0].error(), Errc::cancelled);
+    EXPECT_LT(scrubber->progress().checked, 100u);
 }
 
 TEST_F(ScrubberTest, by_itself_it_goes_round_once_a_cycle) {
