@@ -8,7 +8,6 @@ namespace strata::cluster {
 namespace {
 
 constexpr std::uint32_t mode_setgid = 02000, mode_bits = 07777;
-constexpr std::uint32_t links_max = 65000;
 
 vfs::AccessMask add_right(vfs::FileType type) {
     return type == vfs::FileType::directory ? vfs::access::add_subdirectory : vfs::access::add_file;
@@ -141,7 +140,7 @@ Task<Result<vfs::Created>> ClusterFileSystem::create(const Context& ctx, vfs::Fi
         if (!still(*dir, name, nullptr)) continue;
         if (!vfs::evaluate(dir->attributes(), *ctx.caller, add_right(request.type))) co_return fail(Errc::access);
         const bool is_dir = request.type == vfs::FileType::directory;
-        if (is_dir && dir->row.link_count >= links_max) co_return fail(Errc::too_many_links);
+        if (is_dir && dir->row.link_count >= vfs::link_count_max) co_return fail(Errc::too_many_links);
         CO_TRY(node, make_node(ctx, *dir, request));
         vfs::Created created;
         created.directory.before = dir->row.change;
@@ -207,7 +206,7 @@ Task<Result<vfs::ChangeInfo>> ClusterFileSystem::link(const Context& ctx, vfs::F
         if (!still(*dir, name, nullptr)) continue;
         if (dir->row.domain != node->row.domain) co_return fail(Errc::cross_domain);
         if (!vfs::evaluate(dir->attributes(), *ctx.caller, vfs::access::add_file)) co_return fail(Errc::access);
-        if (node->row.link_count >= links_max) co_return fail(Errc::too_many_links);
+        if (node->row.link_count >= vfs::link_count_max) co_return fail(Errc::too_many_links);
         vfs::ChangeInfo change{dir->row.change, 0};
         const EntryRow row = entry_row(*dir, name, *node);
         ++node->row.link_count;

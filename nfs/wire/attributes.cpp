@@ -25,7 +25,6 @@ using Encoder = std::byte* (*)(const AttributeSource&, std::byte* p);
 using Decoder = NfsStatus (*)(XdrReader&, vfs::SetAttributes&);
 
 constexpr std::size_t value_size_max = 16;
-constexpr std::uint32_t link_count_max = 65000;
 constexpr std::uint32_t mode_bits = 07777;
 
 std::byte* put32(std::byte* p, std::uint32_t v) {
@@ -181,7 +180,7 @@ constexpr Row rows[] = {
     {A::files_total, v0_up, space<&S::total_files>, nullptr},
     {A::homogeneous, v0_up, yes, nullptr},
     {A::maxfilesize, v0_up, constant64<vfs::file_size_max>, nullptr},
-    {A::maxlink, v0_up, constant32<link_count_max>, nullptr},
+    {A::maxlink, v0_up, constant32<vfs::link_count_max>, nullptr},
     {A::maxname, v0_up, constant32<vfs::name_size_max>, nullptr},
     {A::maxread, v0_up, constant64<io_size_max>, nullptr},
     {A::maxwrite, v0_up, constant64<io_size_max>, nullptr},

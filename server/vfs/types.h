@@ -86,7 +86,8 @@ struct Space {
 };
 
 constexpr std::uint64_t file_size_max = (std::uint64_t{1} << 62);
-constexpr std::size_t name_size_max = 255;  // bytes of UTF-8
+constexpr std::size_t name_size_max = 255;            // bytes of UTF-8
+constexpr std::uint32_t link_count_max = 0x7fffffff;  // names of a file, folders in a folder: as XFS
 constexpr std::size_t symlink_size_max = 4096;
 constexpr std::size_t xattr_size_max = 64 * 1024;
 

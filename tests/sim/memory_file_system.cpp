@@ -16,7 +16,6 @@ using vfs::FileType;
 namespace {
 
 constexpr std::uint32_t set_uid = 04000, set_gid = 02000;
-constexpr std::uint32_t links_max = 32000;
 
 Result<> check_entry_name(std::string_view name) {
     if (name.size() > vfs::name_size_max) return fail(Errc::name_too_long);
@@ -302,7 +301,7 @@ Task<Result<vfs::ChangeInfo>> MemoryFileSystem::link(const Context& ctx, vfs::Fi
     if (vfs::evaluate(dir->a, *ctx.caller, access::add_file) == 0) co_return fail(Errc::access);
     if (node->a.domain != dir->a.domain) co_return fail(Errc::cross_domain);
     if (node->a.link_count == 0 || dir->a.link_count == 0) co_return fail(Errc::stale);
-    if (node->a.link_count >= links_max) co_return fail(Errc::too_many_links);
+    if (node->a.link_count >= vfs::link_count_max) co_return fail(Errc::too_many_links);
     put(*dir, name, *node);
     ++node->a.link_count;
     touch(*node, false);
