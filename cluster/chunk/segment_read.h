@@ -21,7 +21,7 @@ struct ShardPosition {
 // digest of the shard's checksums if it is given (not 0). Errors: corrupt, io.
 Result<BufferChain> read_shard(File& file, const ShardPosition& position, std::uint32_t offset, std::uint32_t length, std::uint32_t digest);
 
-// Reads and checks all of it. Errors: corrupt, io.
+// Reads all of it from the disk itself, and checks it. Errors: corrupt, io.
 Result<> verify_shard(File& file, const ShardPosition& position, std::uint32_t digest);
 
 // The record as it is, with the checksums of its head: bytes are not checked, so that a damaged shard moves with its sound blocks.

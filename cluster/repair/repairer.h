@@ -25,7 +25,7 @@
 namespace strata::cluster {
 
 struct RepairConfig {
-    std::uint64_t bytes_per_second = 128u << 20;  // of file data; 0: no limit
+    std::uint64_t bytes_per_second = 1u << 30;  // of file data; 0: no limit
     std::size_t queue_max = 100'000;
     Duration missing_delay = 10min;  // a missing store may be mounted again; a failed one is replaced at once
     Duration poll_interval = 5s;     // between looks at the stores

@@ -3,7 +3,6 @@
 #include "cluster/repair/scrubber.h"
 
 #include <algorithm>
-#include <span>
 
 #include "cluster/stripe/in_parallel.h"
 
@@ -11,7 +10,7 @@ namespace strata::cluster {
 
 namespace {
 
-constexpr std::size_t page_size = 64;
+constexpr std::size_t page_size = 256;
 constexpr std::size_t at_once_full_speed = 8;  // chunks being read; otherwise it is one
 
 }  // namespace
@@ -113,26 +112,43 @@ Task<> Scrubber::pass(ChunkId after) {
             continue;
         }
         if (page->empty()) co_return;
-        for (std::span<const Chunk> left(*page); !left.empty();) {
-            std::vector<Task<Checked>> checks;
-            {
-                std::lock_guard lock(mutex_);
-                if (restart_ || tasks_.stopping()) co_return;
-                const std::size_t count = progress_.full_speed ? at_once_full_speed : 1;
-                for (const Chunk& chunk : left.first(std::min(count, left.size()))) checks.push_back(check(chunk));
-            }
-            left = left.subspan(checks.size());
-            co_await in_parallel(std::move(checks));
+        std::vector<Task<Checked>> walkers;
+        std::size_t next = 0;
+        {
             std::lock_guard lock(mutex_);
-            progress_.position = page->at(page->size() - left.size() - 1).id;
+            const std::size_t count = progress_.full_speed ? at_once_full_speed : 1;
+            for (std::size_t i = 0; i < count; ++i) walkers.push_back(walk(*page, next));
         }
+        co_await in_parallel(std::move(walkers));
+        if (is_over()) co_return;
         after = page->back().id;
     }
 }
 
-Task<Scrubber::Checked> Scrubber::check(const Chunk& chunk) {
-    co_await bucket_.take(std::uint64_t{chunk.shard_length} * chunk.places.size());
-    if (tasks_.stopping()) co_return Checked{};
+bool Scrubber::is_over() const {
+    std::lock_guard lock(mutex_);
+    return restart_ || tasks_.stopping();
+}
+
+// Takes chunk after chunk, beside others who do.
+Task<Scrubber::Checked> Scrubber::walk(const std::vector<Chunk>& page, std::size_t& next) {
+    while (next < page.size()) {
+        const Chunk& chunk = page[next++];
+        const std::uint64_t asked = wanted_.value();
+        const Instant turn = bucket_.take_a_number(std::uint64_t{chunk.shard_length} * chunk.places.size());
+        // A pass that is asked for does not wait for the turn of one at leisure.
+        if (turn > runtime_.clock->now() && !is_over()) (void)co_await wanted_.wait(asked + 1, *runtime_.clock, turn);
+        if (is_over()) break;
+        {
+            std::lock_guard lock(mutex_);
+            progress_.position = chunk.id;
+        }
+        co_await check(chunk);
+    }
+    co_return Checked{};
+}
+
+Task<> Scrubber::check(const Chunk& chunk) {
     const Context ctx{.clock = runtime_.clock};
     const auto bad = co_await stripes_.scrub(ctx, chunk);
     std::uint64_t damaged = 0;
@@ -157,13 +173,12 @@ Task<Scrubber::Checked> Scrubber::check(const Chunk& chunk) {
         progress_.bad_shards += damaged;
     }
     const bool sampled = config_.cross_check_every != 0 && number % config_.cross_check_every == 0;
-    if (!sampled || !bad || !bad->empty() || chunk.geometry.k == 1) co_return Checked{};
+    if (!sampled || !bad || !bad->empty() || chunk.geometry.k == 1) co_return;
     const auto agrees = co_await stripes_.cross_check(ctx, chunk);
-    if (!agrees || *agrees) co_return Checked{};
+    if (!agrees || *agrees) co_return;
     log_.error("data and parity disagree", {{"volume", chunk.id.volume}, {"epoch", chunk.id.epoch}, {"counter", chunk.id.counter}});
     std::lock_guard lock(mutex_);
     ++progress_.inconsistent;
-    co_return Checked{};
 }
 
 }  // namespace strata::cluster

@@ -50,8 +50,10 @@ private:
     Task<> run();
     Task<> pass(ChunkId after);
     struct Checked {};
-    Task<Checked> check(const Chunk& chunk);
+    Task<Checked> walk(const std::vector<Chunk>& page, std::size_t& next);
+    Task<> check(const Chunk& chunk);
     void begin_pass();
+    bool is_over() const;
     std::uint64_t rate() const;
 
     Runtime runtime_;

@@ -17,12 +17,17 @@ public:
 
     // Returns when it is this caller's turn; early if its coroutine is cancelled.
     Task<> take(std::uint64_t bytes) {
-        if (rate_ == 0) co_return;
+        const Instant turn = take_a_number(bytes);
+        if (turn > clock_.now()) co_await clock_.sleep_until(turn);
+    }
+    // The same for who waits in another way: when it is the caller's turn.
+    Instant take_a_number(std::uint64_t bytes) {
         const Instant now = clock_.now();
+        if (rate_ == 0) return now;
         const Instant earliest = now.ns > second_ns ? Instant{now.ns - second_ns} : Instant{0};
         if (next_ < earliest) next_ = earliest;
         next_ = next_ + Duration(static_cast<std::int64_t>(static_cast<double>(bytes) * second_ns / static_cast<double>(rate_)));
-        if (next_ > now) co_await clock_.sleep_until(next_);
+        return next_;
     }
 
 private:

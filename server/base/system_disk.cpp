@@ -18,7 +18,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "server/base/direct_write.h"
+#include "server/base/direct_io.h"
 #include "server/base/disk.h"
 
 namespace strata {
@@ -88,6 +88,15 @@ public:
             done += static_cast<std::size_t>(n);
         }
         return done;
+    }
+
+    // Where the page cache cannot be passed by, it is told to forget.
+    Result<std::size_t> read_from_disk(std::uint64_t offset, std::span<std::byte> out) override {
+        const auto read = read_directly(fd_.get(), offset, out);
+        if (read >= 0) return static_cast<std::size_t>(read);
+        if (errno != EINVAL && errno != EMFILE && errno != ENFILE) return fail_errno(errno, "reading", path_);
+        (void)::posix_fadvise(fd_.get(), static_cast<off_t>(offset), static_cast<off_t>(out.size()), POSIX_FADV_DONTNEED);
+        return read_at(offset, out);
     }
 
     using File::write_at;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The host's file system as a Disk.
+#include <array>
 #include <filesystem>
 
 #include <gtest/gtest.h>
@@ -53,6 +54,20 @@ TEST_F(SystemDisk, many_pieces_of_all_sizes_are_written_in_order) {
     back.resize(300'000);
     EXPECT_EQ(back, bytes);
     EXPECT_EQ(*file->read_at(301'000, back), 0u);
+}
+
+TEST_F(SystemDisk, what_is_read_from_the_disk_itself_is_what_was_written) {
+    auto file = std::move(*disk->open("f", OpenMode::create_new));
+    const auto bytes = numbered(2'000'000);
+    ASSERT_TRUE(file->write_at(0, bytes));  // of which some may be in the page cache alone
+    alignas(4096) static std::array<std::byte, 1 << 20> block;
+    for (const std::uint64_t offset : {std::uint64_t{0}, std::uint64_t{4096}, std::uint64_t{1 << 20}, std::uint64_t{100}}) {
+        const std::size_t there = std::min<std::size_t>(block.size(), bytes.size() - offset);
+        ASSERT_EQ(*file->read_from_disk(offset, block), there) << offset;
+        EXPECT_TRUE(std::equal(block.begin(), block.begin() + static_cast<std::ptrdiff_t>(there), bytes.begin() + std::ptrdiff_t(offset)));
+    }
+    EXPECT_EQ(*file->read_from_disk(100, std::span(block).subspan(1, 1000)), 1000u);
+    EXPECT_EQ(*file->read_from_disk(4 << 20, block), 0u);
 }
 
 TEST_F(SystemDisk, large_writes_of_whole_blocks_and_small_ones_between_them_read_back_as_one) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gathering into an aligned buffer, one for each thread that writes.
-#include "server/base/direct_write.h"
+#include "server/base/direct_io.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -31,11 +31,12 @@ std::byte* gathering_buffer() {
     return static_cast<std::byte*>(buffer.get());
 }
 
-// A description of its own for each write: the flag of the file's other one would hold for the reads of all threads.
+// A description of its own: the flag of the file's other one would hold for the reads of all threads.
+int open_directly(int fd, int access) { return ::open(fmt::format("/proc/self/fd/{}", fd).c_str(), access | O_DIRECT | O_CLOEXEC); }
+
 class DirectFile {
 public:
-    DirectFile(int fd, std::uint64_t offset)
-        : fd_(::open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC)), offset_(offset) {}
+    DirectFile(int fd, std::uint64_t offset) : fd_(open_directly(fd, O_WRONLY)), offset_(offset) {}
     DirectFile(const DirectFile&) = delete;
     DirectFile& operator=(const DirectFile&) = delete;
     ~DirectFile() {
@@ -91,6 +92,21 @@ DirectWrite write_directly(int fd, std::uint64_t offset, std::span<const std::sp
     if (!file.is_open()) return errno == EINVAL ? DirectWrite::impossible : DirectWrite::unsuitable;
     if (gather_and_append(file, buffer, pieces)) return DirectWrite::written;
     return errno == EINVAL ? DirectWrite::impossible : DirectWrite::failed;
+}
+
+ssize_t read_directly(int fd, std::uint64_t offset, std::span<std::byte> out) {
+    const int direct = open_directly(fd, O_RDONLY);
+    if (direct < 0) return -1;
+    std::size_t done = 0;
+    ssize_t count = 0;
+    do {
+        count = ::pread(direct, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+        if (count > 0) done += static_cast<std::size_t>(count);
+    } while (done < out.size() && (count > 0 ? done % block == 0 : count < 0 && errno == EINTR));
+    const int error = errno;
+    ::close(direct);
+    errno = error;
+    return count < 0 ? -1 : static_cast<ssize_t>(done);
 }
 
 }  // namespace strata
