@@ -29,8 +29,8 @@ public:
 
     // Reads up to out.size() bytes; fewer only at the end of the file. Errors: io.
     virtual Result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> out) = 0;
-    // The same, but what the disk has, and not what the system remembers of it: for who wants to know whether it can be read. `out`, its size
-    // and the offset are best multiples of 4 KiB.
+    // The same, but what the disk has, and not what the system remembers of it: for who wants to know whether it can be read. `out`, its
+    // size and the offset are best multiples of 4 KiB.
     virtual Result<std::size_t> read_from_disk(std::uint64_t offset, std::span<std::byte> out) { return read_at(offset, out); }
     // Writes all pieces, one after the other, from `offset` on. Errors: io, no_space.
     virtual Result<> write_at(std::uint64_t offset, std::span<const std::span<const std::byte>> pieces) = 0;
