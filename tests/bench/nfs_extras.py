@@ -97,7 +97,8 @@ def tables(bench):
             results.append(result)
             rates = " | ".join(f"{result[key]:.0f}" for key in ("created_per_s", "getattr", "lookup", "create"))
             memory = f"{result['resident_bytes'] >> 20} MiB"
-            lines.append(f"| {result['files']:,} | {rates} | {memory} | {result['ready_seconds']:.2f} s | {result['create_seconds']:.2f} s |")
+            lines.append(f"| {result['files']:,} | {rates} | {memory} | {result['ready_seconds']:.2f} s | "
+                         f"{result['create_seconds']:.2f} s |")
     except (RuntimeError, subprocess.TimeoutExpired) as failure:
         bench.fail("strata tables", failure)
     finally:
