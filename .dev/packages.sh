@@ -5,14 +5,15 @@
 run_packages=(clang-19 lld-19 ninja-build cmake ccache libboost1.81-dev libboost-json1.81-dev libsqlite3-dev libisal-dev
     libssl-dev libfmt-dev libtomlplusplus-dev)
 test_packages=(libgtest-dev libgmock-dev libclang-rt-19-dev llvm-19 clang-format-19 user-mode-linux kmod attr busybox iproute2
-    libnfs-utils nfs4-acl-tools sqlite3 git g++ python3 libtirpc3)
+    libnfs-utils nfs4-acl-tools sqlite3 git g++ python3 libtirpc3 netbase)
 lint_packages=(clang-format-19 clang-tidy-19)
 # Libraries of the bench peers: no service in them.
 bench_packages=(libntirpc4.3 libnfsidmap1 liburcu8 libdbus-1-3 libwbclient0 libacl1 libcap2 libgssapi-krb5-2)
 
 # Packages that bring a service are never installed, because dpkg would enable it for the next boot whatever a policy says
 # about starting it now. Their programs are unpacked below build/peers and run from there:
-#   nfs-common (with rpcbind, which would listen on port 111): mount.nfs4, for the guests of tests/interop
+#   nfs-common (with rpcbind, which would listen on port 111): mount.nfs4, for the guests of tests/interop; it reads /etc/protocols, which
+#   a minimal Debian lacks: netbase
 #   nfs-ganesha: the peer of `./dev bench nfs`
 # uml-utilities is not needed (the guests use the kernel's own tap transport), nor is procps (/proc is read directly).
 peer_packages=(nfs-common)
