@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # A real tree: in, compared, packed and unpacked, compiled from, renamed, removed. TREE is it on the host, PART a folder
-# of it (relative) for the steps that need not be large, FULL=1 asks for all of it.
+# of it (relative) for the steps that need not be large, FULL=1 asks for all of it. From 4.1 on over four connections (nconnect).
+CONNECTIONS=1
+if [ "$VERS" != 4.0 ]; then CONNECTIONS=4 MOUNT_EXTRA=nconnect=4; fi
 mount_share
 rm -rf "$M/tree"*
 if [ "$FULL" = 1 ]; then source=$TREE; else source=$TREE/$PART; fi
@@ -8,7 +10,9 @@ if [ "$FULL" = 1 ]; then source=$TREE; else source=$TREE/$PART; fi
 count() { find "$1" | wc -l; }
 same_count() { [ "$(count "$1")" = "$(count "$2")" ]; }
 
+connected() { awk -v port="$(printf ':%04X' "$PORT")" '$3 ~ port "$" && $4 == "01"' /proc/net/tcp | wc -l; }
 check copy_in cp -a "$source" "$M/tree"
+check connections sh -c '[ "$1" = "$2" ]' - "$(connected)" "$CONNECTIONS"
 remount_share
 check compare diff -r --no-dereference "$source" "$M/tree"
 [ "$FULL" = 1 ] && part=$M/tree/$PART || part=$M/tree
